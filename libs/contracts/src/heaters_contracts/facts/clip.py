@@ -1,0 +1,120 @@
+"""Facts about one clip: what people decided, and what became of it."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from heaters_contracts.fact import Fact
+from heaters_contracts.model import Model
+from heaters_contracts.objects import ObjectRef
+from heaters_contracts.spans import Frame, Segment, Span
+
+
+class _Verdict(Fact):
+    """What a person decided about a clip."""
+
+    clip_id: UUID
+    span: Span
+    by: str
+    """The person's id; people never appear by name."""
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key: pressing a key once decides once, however often it is sent."""
+        return f"{self.clip_id}:{self.idempotency_key}"
+
+
+class ProxyPart(Model):
+    """A segment of the proxy that a clip touches: all that is needed to read its frames."""
+
+    segment: Segment
+    proxy: ObjectRef
+    packets: ObjectRef
+
+
+class ClipApproved(_Verdict):
+    """A person wants this clip; it becomes a file."""
+
+    TYPE = "clip.approved"
+    parts: Annotated[tuple[ProxyPart, ...], Field(min_length=1)]
+    quality: Literal["proxy", "source"] = "proxy"
+    group: UUID | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+
+class ClipSkipped(_Verdict):
+    """A person passed this clip over."""
+
+    TYPE = "clip.skipped"
+
+
+class ClipArchived(_Verdict):
+    """A person put this clip away for good."""
+
+    TYPE = "clip.archived"
+
+
+class Proof(Model):
+    """Why an export can be trusted: found by reading back the very file that was stored."""
+
+    frames_decoded: Annotated[int, Field(gt=0)]
+    frames_copied: Annotated[int, Field(ge=0)]
+    """Frames whose packets are the proxy's own, compared by sha256."""
+    frames_encoded: Annotated[int, Field(ge=0)]
+    """Frames made anew; each is nearer to the proxy's frame of its index than to that frame's neighbours."""
+
+
+class ClipExported(Fact):
+    """The clip is a file: exactly its frames, no edit list."""
+
+    TYPE = "clip.exported"
+    clip_id: UUID
+    span: Span
+    object: ObjectRef
+    proof: Proof
+
+    def key(self) -> str:
+        """An approval is exported once."""
+        return str(self.clip_id)
+
+
+class Keyframe(Model):
+    """One picture that stands for a clip."""
+
+    frame: Frame
+    """Frame of the whole video."""
+    object: ObjectRef
+
+
+class ClipKeyframed(Fact):
+    """The clip's keyframes are in the store."""
+
+    TYPE = "clip.keyframed"
+    clip_id: UUID
+    span: Span
+    strategy: str
+    keyframes: Annotated[tuple[Keyframe, ...], Field(min_length=1)]
+
+    def key(self) -> str:
+        """An export has one set of keyframes a strategy."""
+        return f"{self.clip_id}:{self.strategy}"
+
+
+class ClipEmbedded(Fact):
+    """The clip can be found by what it looks like."""
+
+    TYPE = "clip.embedded"
+    clip_id: UUID
+    span: Span
+    model: str
+    strategy: str
+    dimensions: Annotated[int, Field(gt=0, le=4000)]
+    vector: str
+    """Unit length; little-endian float16, base64."""
+    frame_vectors: ObjectRef | None = None
+
+    def key(self) -> str:
+        """A set of keyframes has one vector a model and strategy."""
+        return f"{self.clip_id}:{self.model}:{self.strategy}"

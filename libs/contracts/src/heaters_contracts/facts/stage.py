@@ -1,0 +1,59 @@
+"""Facts about a stage: what it could not do, and whether it rests."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from heaters_contracts.fact import Fact
+from heaters_contracts.objects import ObjectRef
+
+FailureClass = Literal["bad_input", "transient", "quota", "bug"]
+
+
+class StageFailed(Fact):
+    """A stage gave up on a message. The message is kept whole, so it can be given again."""
+
+    TYPE = "stage.failed"
+    stage: str
+    """The kind of work, as PIPELINE names it."""
+    reason: str
+    """For a person: what is wrong, with the values."""
+    failure_class: FailureClass
+    attempts: Annotated[int, Field(ge=1)]
+    message_subject: str
+    message_sequence: int
+    message_headers: dict[str, str] = Field(default_factory=dict)
+    message: str | None = None
+    """The original bytes, base64; None when they are too long for a fact."""
+    message_object: ObjectRef | None = None
+
+    def key(self) -> str:
+        """A message fails once in each stage."""
+        return f"{self.stage}:{self.message_sequence}"
+
+
+class StagePaused(Fact):
+    """A stage takes no more work until it is resumed."""
+
+    TYPE = "stage.paused"
+    stage: str
+    by: str
+    reason: str
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key."""
+        return f"{self.stage}:{self.idempotency_key}"
+
+
+class StageResumed(Fact):
+    """A paused stage works again."""
+
+    TYPE = "stage.resumed"
+    stage: str
+    by: str
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key."""
+        return f"{self.stage}:{self.idempotency_key}"

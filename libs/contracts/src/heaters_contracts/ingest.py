@@ -1,0 +1,66 @@
+"""What others ask of us: the body of `ingest.<requester>`, and of POST /api/ingest."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from heaters_contracts.fact import Lane
+from heaters_contracts.ids import canonical, sha256_of
+from heaters_contracts.model import Model
+from heaters_contracts.objects import Key
+
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+
+
+class UrlSource(Model):
+    """A page or a file on the web."""
+
+    kind: Literal["url"] = "url"
+    url: Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=4096, pattern=r"^https?://")]
+
+
+class UploadSource(Model):
+    """An object that was uploaded through the API."""
+
+    kind: Literal["upload"] = "upload"
+    key: Annotated[Key, StringConstraints(pattern=r"^uploads/")]
+    name: Annotated[str, StringConstraints(max_length=255)] = ""
+
+
+class S3Source(Model):
+    """An object in a bucket that the downloader may read."""
+
+    kind: Literal["s3"] = "s3"
+    uri: Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.{1,1024}$")]
+
+
+Source = Annotated[UrlSource | UploadSource | S3Source, Field(discriminator="kind")]
+
+
+class Options(Model):
+    """What a requester may wish; carried with the video to the stage that reads it."""
+
+    tags: Annotated[tuple[Tag, ...], Field(max_length=32)] = ()
+    reference: Annotated[str, StringConstraints(max_length=256)] = ""
+    """The requester's own name for it."""
+    callback: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None
+    allow_quality_loss: bool = False
+    detector: Annotated[str, StringConstraints(max_length=64)] = "adaptive"
+    export_quality: Literal["proxy", "source"] = "proxy"
+    auto_rule: Annotated[str, StringConstraints(max_length=256)] | None = None
+
+
+class IngestRequest(Model):
+    """One request for one video. Unknown fields are refused: a misspelt wish must not be lost in silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Source
+    request_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    """Asking twice with one id asks once; without one, the body itself is the id."""
+    lane: Lane = "bulk"
+    options: Options = Options()
+
+    def identity(self) -> str:
+        """The request id, or the sha256 of the canonical body."""
+        return self.request_id or sha256_of(canonical(self.model_dump(mode="json", exclude={"request_id"})))
