@@ -78,6 +78,7 @@ class Fact(Model):
         REGISTRY[cls.TYPE, cls.VERSION] = cls
 
 
+F = TypeVar("F", bound=Fact)
 F_co = TypeVar("F_co", bound=Fact, covariant=True)
 
 
@@ -142,7 +143,7 @@ def work_filter(type_: str, lane: Lane) -> str:
 
 
 def tell(
-    fact: F_co,
+    fact: F,
     *,
     video_id: UUID,
     lane: Lane,
@@ -150,7 +151,7 @@ def tell(
     time: datetime,
     work: WorkDone | None = None,
     traceparent: str | None = None,
-) -> Told[F_co]:
+) -> Told[F]:
     """Surround a body with its envelope; the id follows from type, cause and key."""
     id_ = fact_id(fact.TYPE, fact.VERSION, cause, fact.key())
     return Told(fact, id_, video_id, lane, cause, time, work, traceparent=traceparent)

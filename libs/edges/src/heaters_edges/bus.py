@@ -1,0 +1,368 @@
+"""The bus: facts on NATS JetStream, through FastStream. Connects, publishes, follows; `delivery` does the work.
+
+Streams and consumers are made by `streams.migrate` and never altered here.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats.opentelemetry import NatsTelemetryMiddleware
+from faststream.nats.prometheus import NatsPrometheusMiddleware
+from faststream.security import SASLPlaintext
+from heaters_contracts.fact import Fact, Told, encode, video_filter
+from heaters_contracts.pipeline import (
+    FACTS_STREAM,
+    INGEST_STREAM,
+    PROGRESS_STREAM,
+    progress_subject,
+)
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import APIError, NotFoundError
+from nats.js.kv import KeyValue
+
+from heaters_edges.failure import Unavailable
+from heaters_edges.settings import Settings
+from heaters_edges.telemetry import REGISTRY
+
+log = logging.getLogger(__name__)
+
+PUBLISH_TIMEOUT_S = 5.0
+_WRONG_LAST_SEQUENCE = 10071
+ADMISSION_CONSUMER = "admission"
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The stream has it, at this sequence; `duplicate` says that it had it before."""
+
+    sequence: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message as the stream keeps it."""
+
+    sequence: int
+    stored_at: datetime
+    subject: str
+    headers: dict[str, str]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage is with a video: a share from 0 to 1. No fact; the last one counts."""
+
+    stage: str
+    video_id: UUID
+    fraction: float
+    detail: str
+    at: datetime
+
+
+class Stale(Exception):
+    """Something has happened to the video since the version that a decision was made on."""
+
+
+class BusError(Unavailable):
+    """NATS did not take a message, or something that `migrate` makes is not there."""
+
+
+class Publisher(Protocol):
+    """Who can tell a fact: the bus, and its twin for tests."""
+
+    async def publish(self, told: Told[Fact], *, expect: int | None = None) -> Ack:
+        """Store a fact; `expect` is the video's version that it builds on."""
+
+
+def stored_from(message: Msg) -> Stored:
+    """A message of a stream, as plain values."""
+    meta = message.metadata
+    return Stored(
+        meta.sequence.stream, _utc(meta.timestamp), message.subject, dict(message.headers or {}), message.data
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+class IngestMessage:
+    """A request that somebody published on `ingest.<requester>`."""
+
+    def __init__(self, message: NatsMessage) -> None:
+        self._message = message
+        self.requester = message.raw_message.subject.removeprefix("ingest.")
+        self.data = message.raw_message.data
+        self.headers = dict(message.raw_message.headers or {})
+
+    async def ack(self) -> None:
+        """It has been answered: admitted or rejected."""
+        await self._message.ack()
+
+    async def nak(self, *, delay_s: float) -> None:
+        """Give it again later."""
+        await self._message.nack(delay=delay_s)
+
+
+class Bus:
+    """A connection to NATS, and what Heaters does with it."""
+
+    def __init__(self, settings: Settings, *, source: str) -> None:
+        self._settings = settings
+        self.source = source
+        security = None
+        if settings.nats_user and settings.nats_password:
+            security = SASLPlaintext(settings.nats_user, settings.nats_password.get_secret_value())
+        self.broker = NatsBroker(
+            settings.nats_url.split(","),
+            name=f"heaters-{source}-{settings.service_instance}",
+            connect_timeout=5,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            ping_interval=20,
+            pending_size=16 * 1024**2,
+            allow_reconnect=True,
+            error_cb=self._on_error,
+            logger=None,
+            graceful_timeout=1.0,
+            middlewares=(
+                NatsTelemetryMiddleware(),
+                NatsPrometheusMiddleware(registry=REGISTRY, app_name="heaters", metrics_prefix="heaters_bus"),
+            ),
+            security=security,
+        )
+        self._buckets: dict[str, KeyValue] = {}
+        self.denied: str | None = None
+
+    async def _on_error(self, problem: Exception) -> None:
+        # A denied publish or subscription reaches the caller only as a timeout; its reason comes here.
+        if "permissions violation" in str(problem).lower():
+            self.denied = str(problem)
+        log.warning("nats reported an error", extra={"reason": str(problem) or type(problem).__name__})
+
+    async def connect(self) -> None:
+        """Connect; retries until the server answers or the task is cancelled."""
+        while True:
+            try:
+                await self.broker.connect()
+                return
+            except (NatsError, OSError, TimeoutError) as problem:
+                log.warning("nats does not answer yet", extra={"url": self._settings.nats_url, "reason": str(problem)})
+                await asyncio.sleep(1)
+
+    async def close(self) -> None:
+        """End all subscriptions and the connection. What was fetched and not acknowledged is given to somebody else."""
+        for subscriber in self.broker.subscribers:
+            await subscriber.stop()
+        # The broker's own stop drains, which waits up to 30 s for a pull subscription to fall silent.
+        client = self.client
+        with suppress(NatsError, OSError, TimeoutError):
+            await client.flush(timeout=1)
+        await client.close()
+
+    @property
+    def client(self) -> Client:
+        """The NATS connection below."""
+        connection = self.broker._connection
+        if connection is None:
+            raise BusError("the bus is not connected")
+        return connection
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """JetStream on that connection."""
+        return self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands right now, and nothing was denied to us."""
+        connection = self.broker._connection
+        return connection is not None and connection.is_connected and self.denied is None
+
+    async def bucket(self, name: str) -> KeyValue:
+        """A key-value bucket, bound once."""
+        if name not in self._buckets:
+            self._buckets[name] = await self.broker.key_value(name, declare=False)
+        return self._buckets[name]
+
+    async def publish(self, told: Told[Fact], *, expect: int | None = None) -> Ack:
+        """Store a fact in the stream and wait until it is there.
+
+        Args:
+            told: the fact.
+            expect: the stream sequence of the last fact of its video (0: none), if the fact is true only on that.
+
+        Raises:
+            Stale: something was told of the video since.
+            BusError: the server did not confirm it.
+        """
+        message = encode(told, source=self.source)
+        if expect is not None:
+            message.headers["Nats-Expected-Last-Subject-Sequence"] = str(expect)
+            message.headers["Nats-Expected-Last-Subject-Sequence-Subject"] = video_filter(told.video_id)
+        return await self.publish_raw(message.subject, message.headers, message.data)
+
+    async def publish_raw(
+        self, subject: str, headers: dict[str, str], data: bytes, *, stream: str = FACTS_STREAM
+    ) -> Ack:
+        """Store a message as it is: what `publish` does below, and what gives back a failed message."""
+        try:
+            ack: Any = await self.broker.publish(
+                data, subject, headers=headers, stream=stream, timeout=PUBLISH_TIMEOUT_S
+            )
+        except APIError as problem:
+            if problem.err_code == _WRONG_LAST_SEQUENCE:
+                raise Stale(f"the video of {subject} has moved on: {problem.description}") from problem
+            raise BusError(f"the stream {stream} refused {subject}: {problem.description}") from problem
+        except (NatsError, TimeoutError, OSError) as problem:
+            why = self.denied or str(problem) or type(problem).__name__
+            raise BusError(f"{subject} was not confirmed by the stream {stream}: {why}") from problem
+        return Ack(ack.seq, bool(ack.duplicate))
+
+    def inbox(self, *, durable: str, subject: str, stream: str = FACTS_STREAM) -> Any:
+        """A FastStream pull subscriber without a handler, one message at a time, bound to an existing durable consumer."""
+        return self.broker.subscriber(
+            subject,
+            stream=JStream(stream, declare=False),
+            durable=durable,
+            pull_sub=PullSub(batch_size=1),
+        )
+
+    async def require_consumer(self, durable: str, *, stream: str = FACTS_STREAM) -> None:
+        """Raise BusError unless the consumer is there: a subscriber would silently make a wrong one."""
+        try:
+            await self.jetstream.consumer_info(stream, durable)
+        except NotFoundError as problem:
+            raise BusError(f"the stream {stream} has no consumer {durable}: run `migrate` first") from problem
+
+    async def last_sequence(self) -> int:
+        """The sequence of the newest message of the facts stream; 0 if it is empty."""
+        return int((await self.jetstream.stream_info(FACTS_STREAM)).state.last_seq)
+
+    async def follow(self, after: int, *, most: int = 500) -> AsyncIterator[list[Stored]]:
+        """Every message of the facts stream after a sequence, in stream order, for ever.
+
+        Yields batches of 1 to `most` messages, as they come. A lost connection is mended by asking again from where it broke.
+        """
+        position = after
+        while True:
+            subscription = None
+            try:
+                subscription = await self._subscribe_from(position + 1)
+                consumer_checked = time.monotonic()
+                while True:
+                    try:
+                        first = await subscription.next_msg(timeout=2)
+                    except (NatsTimeout, TimeoutError):
+                        if time.monotonic() - consumer_checked > 10:
+                            # An ephemeral consumer dies with its server; nothing is said then, so ask.
+                            await subscription.consumer_info()  # type: ignore[attr-defined]  # a JetStream subscription has it
+                            consumer_checked = time.monotonic()
+                        continue
+                    batch = [stored_from(first)]
+                    while len(batch) < most and subscription.pending_msgs:
+                        batch.append(stored_from(await subscription.next_msg(timeout=1)))
+                    if any(message.sequence <= position for message in batch):
+                        batch = [message for message in batch if message.sequence > position]
+                    if batch:
+                        position = batch[-1].sequence
+                        yield batch
+            except (NatsError, APIError, OSError, TimeoutError) as problem:
+                log.warning("following the stream broke off", extra={"after": position, "reason": str(problem)})
+                await asyncio.sleep(0.5)
+            finally:
+                if subscription is not None:
+                    with suppress(NatsError, APIError, OSError, TimeoutError):
+                        await subscription.unsubscribe()
+
+    async def _subscribe_from(self, sequence: int, subject: str = "heaters.>") -> Subscription:
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=max(1, sequence),
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=60,
+        )
+        return await self.jetstream.subscribe(
+            subject, stream=FACTS_STREAM, ordered_consumer=True, config=config, pending_msgs_limit=65536
+        )
+
+    async def history(self, video_id: UUID) -> list[Stored]:
+        """Everything that was ever told of one video, in order."""
+        subject = video_filter(video_id)
+        try:
+            last = await self.jetstream.get_last_msg(FACTS_STREAM, subject)
+        except NotFoundError:
+            return []
+        subscription = await self._subscribe_from(1, subject)
+        told: list[Stored] = []
+        try:
+            while not told or told[-1].sequence < (last.seq or 0):
+                told.append(stored_from(await subscription.next_msg(timeout=PUBLISH_TIMEOUT_S)))
+        finally:
+            await subscription.unsubscribe()
+        return told
+
+    async def requests(self) -> AsyncIterator[IngestMessage]:
+        """Requests of other teams, each until it is acknowledged; for ever."""
+        await self.require_consumer(ADMISSION_CONSUMER, stream=INGEST_STREAM)
+        inbox = self.inbox(durable=ADMISSION_CONSUMER, subject="ingest.>", stream=INGEST_STREAM)
+        while True:
+            try:
+                message = await inbox.get_one(timeout=5)
+            except (NatsError, APIError, OSError) as problem:
+                log.warning("fetching requests failed", extra={"reason": str(problem)})
+                await asyncio.sleep(1)
+                continue
+            if message is not None:
+                yield IngestMessage(message)
+
+    async def report(self, stage: str, video_id: UUID, fraction: float, *, detail: str = "") -> None:
+        """Say how far a stage is with a video. Nobody is told if nobody listens; a lost one does not matter."""
+        body = {
+            "fraction": round(min(1.0, max(0.0, fraction)), 4),
+            "detail": detail,
+            "at": datetime.now(UTC).isoformat(),
+        }
+        with suppress(NatsError, OSError):
+            await self.client.publish(progress_subject(stage, video_id), json.dumps(body).encode())
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        """Each stage's last word on each video, then every new one; for ever."""
+        while True:
+            try:
+                subscription = await self.jetstream.subscribe(
+                    "progress.heaters.>",
+                    stream=PROGRESS_STREAM,
+                    ordered_consumer=True,
+                    config=ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, ack_policy=AckPolicy.NONE),
+                )
+                async for message in subscription.messages:
+                    _, _, stage, video = message.subject.split(".")
+                    said = json.loads(message.data)
+                    yield Progress(
+                        stage,
+                        UUID(video),
+                        float(said["fraction"]),
+                        str(said["detail"]),
+                        datetime.fromisoformat(said["at"]),
+                    )
+            except (NatsError, APIError, OSError, TimeoutError, ValueError) as problem:
+                log.warning("following progress broke off", extra={"reason": str(problem)})
+            await asyncio.sleep(1)

@@ -1,0 +1,216 @@
+"""Work in a child process: a deadline, a memory limit, progress, and death with its parent.
+
+A C call can hold the interpreter lock, a decoder can crash, a file can blow up in memory; none of it may stop the
+service's heartbeat. Children are forked from a warm server process that has imported the stage's modules already.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import inspect
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from heaters_edges import job as jobs
+from heaters_edges.failure import Permanent
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_context = multiprocessing.get_context("forkserver")
+_POLL_S = 0.2
+
+
+class ChildCrashed(RuntimeError):
+    """The child process ended without a word: killed, or crashed in native code."""
+
+
+class TookTooLong(RuntimeError):
+    """The work was not done within its deadline."""
+
+
+class TooMuchMemory(Permanent):
+    """The work wanted more memory than a job may have."""
+
+    failure_class = "quota"
+
+
+def warm_up(modules: Sequence[str]) -> None:
+    """Start the server process from which children are forked, with modules imported. Call once, before any thread."""
+    _context.set_forkserver_preload(["heaters_edges.child", *modules])
+    _context.Process(target=int).start()
+
+
+def _die_with(pipe: int) -> None:
+    # The kernel sends SIGKILL when the pipe breaks: no thread of ours has to run for that, so not even a C call that
+    # holds the interpreter lock for minutes outlives its service.
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        if os.read(pipe, 1) == b"":  # it broke before we could ask for the signal
+            os._exit(1)
+
+
+def _child(
+    say: Connection, alive: Connection, memory_bytes: int, work: Callable[..., Any], each: bool, args: Any, kwargs: Any
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with(alive.fileno())
+    # The parent watches resident memory; this is the backstop against one huge allocation between two looks.
+    resource.setrlimit(resource.RLIMIT_DATA, (2 * memory_bytes, resource.RLIM_INFINITY))
+    if "progress" in inspect.signature(work).parameters and "progress" not in kwargs:
+        kwargs["progress"] = _progress_into(say)
+    try:
+        if each:
+            for item in work(*args, **kwargs):
+                say.send(("item", item, 0.0))
+            answer: tuple[str, Any] = ("result", None)
+        else:
+            answer = ("result", work(*args, **kwargs))
+    except MemoryError:
+        answer = ("problem", TooMuchMemory(f"the work wanted more than {memory_bytes >> 20} MiB of memory"))
+    except Exception as problem:  # noqa: BLE001 - carried to the parent as it is, and raised there
+        answer = ("problem", problem)
+    say.send(_sendable(*answer))
+    say.close()
+
+
+def _sendable(kind: str, value: Any) -> tuple[str, Any, float]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = used.ru_utime + used.ru_stime
+    try:
+        pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes: can the parent read them?
+    except Exception as problem:  # noqa: BLE001 - whatever an object's own pickling raises
+        told = f"{type(value).__name__}: {value}" if kind == "problem" else f"a result that cannot be sent: {problem}"
+        return "problem", RuntimeError(told), cpu_s
+    return kind, value, cpu_s
+
+
+def _progress_into(say: Connection) -> Callable[[int, int], None]:
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 0.25 or done >= total:
+            last = now
+            say.send(("progress", done / total if total else 0.0, 0.0))
+
+    return progress
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        return 0  # it has just ended
+
+
+def _listen(hear: Connection, tell: Callable[[tuple[str, Any, float] | None], None]) -> None:
+    """Read what a child says until it ends; its own thread, for pipes of the library block."""
+    with hear, contextlib.suppress(EOFError, OSError):
+        while True:
+            tell(hear.recv())
+    tell(None)
+
+
+async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> AsyncGenerator[tuple[str, Any]]:
+    job = jobs.current()
+    loop = asyncio.get_running_loop()
+    said: asyncio.Queue[tuple[str, Any, float] | None] = asyncio.Queue()
+    hear, say = _context.Pipe(duplex=False)
+    # A pipe of its own for each child: it breaks when this process dies, for nobody else holds the writing end.
+    alive, ours = _context.Pipe(duplex=False)
+    process = _context.Process(
+        target=_child, args=(say, alive, job.memory_bytes, work, each, args, kwargs), daemon=True
+    )
+    await asyncio.to_thread(process.start)
+    say.close()
+    alive.close()
+    pid = process.pid or 0
+    job.children.add(pid)
+
+    def tell(message: tuple[str, Any, float] | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            loop.call_soon_threadsafe(said.put_nowait, message)
+
+    threading.Thread(target=_listen, args=(hear, tell), daemon=True).start()
+    try:
+        while True:
+            try:
+                message = await asyncio.wait_for(said.get(), _POLL_S)
+            except TimeoutError:
+                if job.left_s <= 0:
+                    raise TookTooLong(f"the work was not done within {job.deadline_s:.0f} s") from None
+                if (used := _resident_bytes(pid)) > job.memory_bytes:
+                    raise TooMuchMemory(
+                        f"the work used {used >> 20} MiB of memory, more than the {job.memory_bytes >> 20} MiB that a job may have"
+                    ) from None
+                continue
+            match message:
+                case None:
+                    await asyncio.to_thread(process.join)
+                    raise ChildCrashed(f"the child process ended without a word ({_ending(process.exitcode)})")
+                case ("progress", share, _):
+                    job.report(share)
+                case ("item", item, _):
+                    yield "item", item
+                case ("problem", problem, cpu_s):
+                    job.cpu_s += cpu_s
+                    raise problem
+                case (_, result, cpu_s):
+                    job.cpu_s += cpu_s
+                    yield "result", result
+                    return
+    finally:
+        job.children.discard(pid)
+        process.kill()
+        await asyncio.shield(asyncio.to_thread(process.join))
+        process.close()
+        ours.close()
+
+
+def _ending(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
+
+
+async def in_child(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a module-level function in a child process and return what it returns.
+
+    Limits come from the job in hand. If the function has a parameter `progress`, it is given one that takes (done, total).
+
+    Raises:
+        TookTooLong: the job's deadline passed; the child was killed.
+        TooMuchMemory: it grew beyond the job's memory; the child was killed.
+        ChildCrashed: it ended without a word.
+        Exception: whatever the function raised.
+    """
+    async with contextlib.aclosing(_run(work, False, args, kwargs)) as running:
+        async for _, value in running:
+            result: T = value
+            return result
+    raise ChildCrashed("the child process gave no result")
+
+
+async def each_in_child(work: Callable[P, Iterator[T]], *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    """Run a module-level generator in a child process and yield each item as it comes. Raises what `in_child` raises."""
+    async with contextlib.aclosing(_run(work, True, args, kwargs)) as running:
+        async for kind, value in running:
+            if kind == "item":
+                yield value
+
+
+__all__ = ["ChildCrashed", "TooMuchMemory", "TookTooLong", "each_in_child", "in_child", "warm_up"]

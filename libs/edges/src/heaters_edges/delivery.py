@@ -1,0 +1,417 @@
+"""Delivery: one message at a time, from the stream to a handler and back. The one place that knows that work fails.
+
+A worker pulls from every inbox (a kind of work in a lane) whenever it is idle and takes the most urgent message. It counts the attempt,
+looks for a manifest, calls the handler under heartbeats, publishes what the handler tells, and acknowledges last. What
+goes wrong is tried again later, or told as stage.failed with the original bytes.
+"""
+
+import asyncio
+import base64
+import hashlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from faststream.nats import NatsMessage
+from heaters_contracts.fact import (
+    LANES,
+    REGISTRY,
+    Fact,
+    Lane,
+    Told,
+    UnknownFact,
+    Unreadable,
+    WorkDone,
+    decode,
+    parse_subject,
+    tell,
+)
+from heaters_contracts.facts.stage import FailureClass, StageFailed
+from heaters_contracts.ids import NIL, canonical, sha256_of
+from heaters_contracts.objects import failed_message_key, manifest_key
+from heaters_contracts.pipeline import ATTEMPTS_BUCKET, PAUSED_BUCKET, Work
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
+from opentelemetry.trace import SpanKind
+
+from heaters_edges import job as jobs
+from heaters_edges import telemetry
+from heaters_edges.bus import Bus
+from heaters_edges.failure import Permanent, TryLater, Unavailable, delay_s, reason_of
+from heaters_edges.job import Job
+from heaters_edges.objects import Objects
+from heaters_edges.settings import Settings
+from heaters_edges.streams import HEARTBEAT_S
+
+log = logging.getLogger(__name__)
+
+PULL_S = 5.0
+_MORE_URGENT_S = 0.005
+"""How long a less urgent message waits for a more urgent one that may be on its way."""
+_INLINE_BYTES = 96 * 1024
+"""A failed message up to this size lies in its stage.failed; base64 adds a third."""
+
+Handler = Callable[[Told[Any]], Awaitable[Fact] | AsyncIterator[Fact]]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """A kind of work that a service does: the row of PIPELINE, its handler, and what makes two results differ beside the input."""
+
+    work: Work
+    handler: Handler
+    profile: str = ""
+    """Name and hash of the settings that shape the result; part of the manifest's name."""
+    permanent: tuple[type[Exception], ...] = ()
+    """Errors of the handler's libraries that trying again does not mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Inbox:
+    duty: Duty
+    lane: Lane
+    urgency: int
+    subscriber: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """What went wrong, as far as delivery needs to know."""
+
+    problem: BaseException
+    failure_class: FailureClass
+    for_good: bool
+
+
+class Worker:
+    """Does a service's duties, one message at a time."""
+
+    def __init__(self, bus: Bus, objects: Objects, settings: Settings, duties: list[Duty]) -> None:
+        self._bus = bus
+        self._objects = objects
+        self._settings = settings
+        self._duties = duties
+        self._inboxes: list[_Inbox] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._offers: asyncio.PriorityQueue[tuple[int, int, _Inbox, NatsMessage]] = asyncio.PriorityQueue()
+        self._offered = 0
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._main: asyncio.Task[None] | None = None
+        self.done = asyncio.Event()
+        """Set when the worker has ended by itself: after its one message, if it was asked to do one."""
+
+    async def start(self) -> None:
+        """Bind to the consumers and begin.
+
+        Raises:
+            BusError: a consumer is missing; `migrate` has not run.
+        """
+        for urgency, (lane, duty) in enumerate(
+            (lane, duty) for lane in LANES if lane in self._settings.lanes for duty in self._duties
+        ):
+            await self._bus.require_consumer(duty.work.consumer(lane))
+            subscriber = self._bus.inbox(durable=duty.work.consumer(lane), subject=duty.work.filter(lane))
+            self._inboxes.append(_Inbox(duty, lane, urgency, subscriber))
+        self._main = asyncio.create_task(self._work(), name="worker")
+        self._tasks = [asyncio.create_task(self._pull(inbox), name=f"pull {inbox.urgency}") for inbox in self._inboxes]
+        log.info("ready for work", extra={"consumers": [i.duty.work.consumer(i.lane) for i in self._inboxes]})
+
+    async def stop(self) -> None:
+        """Take no more; let the job in hand finish within the grace period, or hand it back at once."""
+        self._stopping.set()
+        if self._main is not None:
+            _, running = await asyncio.wait([self._main], timeout=self._settings.grace_s)
+            if running:
+                self._main.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._main
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._offers.empty():
+            *_, message = self._offers.get_nowait()
+            await self._hand_back(message)
+
+    async def _pull(self, inbox: _Inbox) -> None:
+        stage = inbox.duty.work.name
+        while not self._stopping.is_set():
+            await self._idle.wait()
+            try:
+                if await self._paused(stage):
+                    await asyncio.sleep(1)
+                    continue
+                self._objects.require_space(0)
+                message = await inbox.subscriber.get_one(timeout=PULL_S)
+            except (NatsError, APIError, OSError, TimeoutError, TryLater) as problem:
+                log.warning("taking no work for now, will retry", extra={"stage": stage, "reason": reason_of(problem)})
+                await asyncio.sleep(1)
+                continue
+            if message is None:
+                continue
+            if self._idle.is_set() and not self._stopping.is_set():
+                self._offered += 1
+                self._offers.put_nowait((inbox.urgency, self._offered, inbox, message))
+                await asyncio.sleep(0)
+            else:
+                await self._hand_back(message)  # somebody idle gets it at once
+
+    async def _paused(self, stage: str) -> bool:
+        try:
+            await (await self._bus.bucket(PAUSED_BUCKET)).get(stage)
+        except KeyNotFoundError:
+            return False
+        return True
+
+    async def _hand_back(self, message: NatsMessage) -> None:
+        with suppress(NatsError, OSError):
+            await message.nack()
+
+    async def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                urgency, _, inbox, message = await asyncio.wait_for(self._offers.get(), 0.5)
+            except TimeoutError:
+                continue
+            if urgency and len(self._inboxes) > 1:
+                await asyncio.sleep(_MORE_URGENT_S)
+                self._offers.put_nowait((urgency, 0, inbox, message))
+                urgency, _, inbox, message = self._offers.get_nowait()  # the most urgent of those that have come
+            self._idle.clear()
+            while not self._offers.empty():
+                *_, other = self._offers.get_nowait()
+                await self._hand_back(other)
+            try:
+                await self._take(inbox, message)
+            except (NatsError, APIError, OSError, TimeoutError) as problem:
+                # The bus itself failed: nothing was acknowledged, so the message comes again.
+                log.warning("lost hold of a message, it will come again", extra={"reason": reason_of(problem)})
+                await asyncio.sleep(1)
+            if self._settings.one_message:
+                break
+            self._idle.set()
+        self.done.set()
+
+    async def _take(self, inbox: _Inbox, message: NatsMessage) -> None:
+        work, raw = inbox.duty.work, message.raw_message
+        started = datetime.now(UTC)
+        meta = raw.metadata
+        if meta.num_delivered > 1:
+            telemetry.REDELIVERIES.labels(work.name).inc()
+        key = f"{work.consumer(inbox.lane)}.{meta.sequence.stream}"
+        attempt = await self._count_attempt(key, first=meta.num_delivered == 1)
+        job = Job(work.name, work.deadline_s, work.memory_bytes)
+        heartbeat = asyncio.create_task(self._beat(message))
+        fields = {"stage": work.name, "lane": inbox.lane, "subject": raw.subject, "attempt": attempt}
+        outcome = "cancelled"
+        begun = time.monotonic()
+        telemetry.WORKING.labels(work.name).set(1)
+        try:
+            with telemetry.span(
+                work.name, parent=(raw.headers or {}).get("traceparent"), kind=SpanKind.CONSUMER, subject=raw.subject
+            ):
+                failed = await self._attempt(inbox.duty, message, job, attempt, started)
+                if failed is None:
+                    outcome = "reused" if job.reused else "done"
+                    log.info(
+                        "done", extra={**fields, "seconds": round(time.monotonic() - begun, 3), "reused": job.reused}
+                    )
+                elif failed.for_good or attempt >= work.attempts:
+                    outcome = "failed"
+                    await self._tell_failure(inbox, message, failed, attempt)
+                    log.error("gave up", extra={**fields, "reason": reason_of(failed.problem)}, exc_info=_trace(failed))
+                else:
+                    outcome = "retried"
+                    wait = delay_s(attempt, base_s=self._settings.retry_base_s, problem=failed.problem)
+                    log.warning(
+                        "failed, will retry",
+                        extra={**fields, "reason": reason_of(failed.problem), "retry_in_s": wait},
+                        exc_info=_trace(failed),
+                    )
+                    await message.nack(delay=wait)
+        except Unavailable as problem:
+            # Not the message's fault: the attempt does not count, and it comes again however long the outage lasts.
+            outcome = "retried"
+            wait = delay_s(min(meta.num_delivered, 5), base_s=self._settings.retry_base_s)
+            log.warning(
+                "an edge is unavailable, will retry", extra={**fields, "reason": reason_of(problem), "retry_in_s": wait}
+            )
+            await self._give_attempt_back(key, attempt)
+            await message.nack(delay=wait)
+        except asyncio.CancelledError:
+            # SIGTERM and the grace is over: the attempt does not count, and somebody else may begin at once.
+            await self._give_attempt_back(key, attempt)
+            await self._hand_back(message)
+            log.warning("handed back unfinished", extra=fields)
+            raise
+        finally:
+            heartbeat.cancel()
+            telemetry.WORKING.labels(work.name).set(0)
+            telemetry.JOBS.labels(work.name, inbox.lane, outcome).inc()
+            telemetry.JOB_SECONDS.labels(work.name, inbox.lane).observe(time.monotonic() - begun)
+            telemetry.JOB_CPU_SECONDS.labels(work.name).inc(job.cpu_s)
+
+    async def _attempt(
+        self, duty: Duty, message: NatsMessage, job: Job, attempt: int, started: datetime
+    ) -> _Failed | None:
+        raw, work = message.raw_message, duty.work
+        if attempt > work.attempts:
+            # The attempts were used up by a job that took its worker down with it, and so could not say so.
+            crashed = RuntimeError(f"the worker did not survive this message {work.attempts} times")
+            return _Failed(crashed, "bug", for_good=True)
+        try:
+            told = decode(raw.subject, raw.headers or {}, raw.data)
+            meta = raw.metadata
+            told = told.stored(meta.sequence.stream, meta.timestamp)
+            loop = asyncio.get_running_loop()
+            job.report = lambda share: _spawn(loop, self._bus.report(work.name, told.video_id, share))
+            async with asyncio.timeout(work.deadline_s + 60):
+                await self._do(duty, told, job, attempt, started)
+            await message.ack()
+        except asyncio.CancelledError:
+            raise
+        except Unavailable:
+            raise
+        except Exception as problem:  # noqa: BLE001 - whatever a handler raises is retried, then told; nothing is swallowed
+            return _judge(problem, duty.permanent)
+        return None
+
+    async def _do(self, duty: Duty, told: Told[Fact], job: Job, attempt: int, started: datetime) -> None:
+        """Find the results in a manifest, or have the handler make them; tell each at once; write the manifest last."""
+        jobs.begin(job)
+        inputs = {"video": told.video_id, "profile": duty.profile, "fact": told.fact.model_dump(mode="json")}
+        manifest = manifest_key(duty.work.name, sha256_of(canonical(inputs)))
+        known = await self._objects.read_json(manifest)
+        if known is not None:
+            job.reused = True
+            for entry in known:
+                fact = REGISTRY[entry["type"], entry["version"]].model_validate(entry["fact"])
+                await self._tell(fact, told, job, attempt, started)
+            return
+        results: list[Fact] = []
+        made = duty.handler(told)
+        if isinstance(made, AsyncIterator):
+            async for each in made:
+                results.append(each)
+                await self._tell(each, told, job, attempt, started)
+        else:
+            results.append(await made)
+            await self._tell(results[0], told, job, attempt, started)
+        await self._objects.write_json(
+            manifest,
+            [{"type": f.TYPE, "version": f.VERSION, "fact": f.model_dump(mode="json")} for f in results],
+        )
+
+    async def _tell(self, fact: Fact, cause: Told[Fact], job: Job, attempt: int, started: datetime) -> None:
+        now = datetime.now(UTC)
+        work = WorkDone(
+            started=started,
+            finished=now,
+            attempt=attempt,
+            cpu_s=round(job.cpu_s, 4),
+            read_bytes=job.read_bytes,
+            written_bytes=job.written_bytes,
+            host=self._settings.service_instance,
+            reused=job.reused,
+        )
+        told = tell(
+            fact,
+            video_id=cause.video_id,
+            lane=cause.lane,
+            cause=cause.id,
+            time=now,
+            work=work,
+            traceparent=telemetry.traceparent(),
+        )
+        await self._bus.publish(told)
+
+    async def _beat(self, message: NatsMessage) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            with suppress(NatsError, OSError):
+                await message.in_progress()
+
+    async def _count_attempt(self, key: str, *, first: bool) -> int:
+        """Write down that an attempt begins, before it does: a job that kills its worker never says that it failed."""
+        bucket = await self._bus.bucket(ATTEMPTS_BUCKET)
+        if first:
+            with suppress(KeyWrongLastSequenceError):
+                await bucket.create(key, b"1")
+                return 1
+        try:
+            entry = await bucket.get(key)
+            attempt = int(entry.value or b"0") + 1
+        except KeyNotFoundError:
+            attempt = 1
+        await bucket.put(key, str(attempt).encode())
+        return attempt
+
+    async def _give_attempt_back(self, key: str, attempt: int) -> None:
+        with suppress(NatsError, APIError, OSError, TimeoutError):
+            await (await self._bus.bucket(ATTEMPTS_BUCKET)).put(key, str(attempt - 1).encode())
+
+    async def _tell_failure(self, inbox: _Inbox, message: NatsMessage, failed: _Failed, attempt: int) -> None:
+        raw = message.raw_message
+        cause, video_id = _identity_of(raw.subject, raw.headers or {}, raw.data)
+        kept = None
+        if len(raw.data) > _INLINE_BYTES:
+            digest = hashlib.sha256(raw.data).hexdigest()
+            kept = await self._objects.put_bytes(raw.data, failed_message_key(digest))
+        fact = StageFailed(
+            stage=inbox.duty.work.name,
+            reason=reason_of(failed.problem),
+            failure_class=failed.failure_class,
+            attempts=min(attempt, inbox.duty.work.attempts),
+            message_subject=raw.subject,
+            message_sequence=raw.metadata.sequence.stream,
+            message_headers=dict(raw.headers or {}),
+            message=None if kept else base64.b64encode(raw.data).decode(),
+            message_object=kept,
+        )
+        told = tell(
+            fact,
+            video_id=video_id,
+            lane=inbox.lane,
+            cause=cause,
+            time=datetime.now(UTC),
+            traceparent=telemetry.traceparent(),
+        )
+        await self._bus.publish(told)
+        await message.ack()
+
+
+def _identity_of(subject: str, headers: dict[str, str], data: bytes) -> tuple[Any, Any]:
+    """The id of a message that may be unreadable, and the video that it speaks of: as far as its envelope says."""
+    with suppress(Unreadable):
+        told = decode(subject, headers, data)
+        return told.id, told.video_id
+    with suppress(UnknownFact):
+        return None, parse_subject(subject).video_id
+    return None, NIL
+
+
+def _judge(problem: Exception, permanent: tuple[type[Exception], ...]) -> _Failed:
+    if isinstance(problem, (Unreadable, Permanent, *permanent)):
+        return _Failed(problem, getattr(problem, "failure_class", "bad_input"), for_good=True)
+    if isinstance(problem, TryLater | OSError | NatsError | APIError):  # OSError: time-outs and connections, too
+        return _Failed(problem, "transient", for_good=False)
+    return _Failed(problem, getattr(problem, "failure_class", "bug"), for_good=False)
+
+
+def _trace(failed: _Failed) -> BaseException | None:
+    """A traceback is for bugs; a bad input explains itself."""
+    return failed.problem if failed.failure_class == "bug" else None
+
+
+def _spawn(loop: asyncio.AbstractEventLoop, what: Any) -> None:
+    task = loop.create_task(what)
+    _reports.add(task)
+    task.add_done_callback(_reports.discard)
+
+
+_reports: set[asyncio.Task[Any]] = set()

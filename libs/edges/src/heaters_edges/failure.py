@@ -1,0 +1,43 @@
+"""How work ends badly: for good, or for now."""
+
+from heaters_contracts.facts.stage import FailureClass
+
+
+class Permanent(Exception):
+    """Trying again would end the same way. Told at once as stage.failed; the message is for a person."""
+
+    failure_class: FailureClass = "bad_input"
+
+
+class TryLater(Exception):
+    """Trying again may work. `retry_after_s` is what the other side asked for, if it did."""
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(ConnectionError):
+    """An edge (the bus, the object store) does not answer. No message's fault: no attempt is counted."""
+
+
+class MissingObject(Permanent):
+    """A fact names an object that the store does not have."""
+
+
+class WrongObject(Permanent):
+    """An object is not what the fact that names it promises: other size or other content."""
+
+
+def reason_of(problem: BaseException) -> str:
+    """What to tell a person about a problem: its own words, or its kind where it has none."""
+    words = " ".join(str(problem).split())
+    return words[:2000] if words else type(problem).__name__
+
+
+def delay_s(attempt: int, *, base_s: float, problem: BaseException | None = None) -> float:
+    """How long to wait after a failed attempt (from 1): it doubles each time, up to five minutes; what the other side asks for wins."""
+    asked = getattr(problem, "retry_after_s", None)
+    if isinstance(asked, int | float) and asked > 0:
+        return float(min(asked, 3600.0))
+    return min(base_s * 2.0 ** (attempt - 1), 300.0)

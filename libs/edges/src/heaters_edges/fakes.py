@@ -1,0 +1,108 @@
+"""Twins of the edges for tests, held to the same contract suite as the real ones."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from heaters_contracts.fact import Fact, Told, encode
+
+from heaters_edges.bus import Ack, Stale, Stored
+from heaters_edges.failure import MissingObject
+
+
+class MemoryBus:
+    """A facts stream in memory: deduplication, expectations and following, as the server does them."""
+
+    def __init__(self, *, source: str = "test") -> None:
+        self.source = source
+        self.messages: list[Stored] = []
+        self._by_id: dict[str, int] = {}
+        self._more = asyncio.Condition()
+
+    async def publish(self, told: Told[Fact], *, expect: int | None = None) -> Ack:
+        """Store a fact; the expectation is checked before duplicates, as the server does."""
+        message = encode(told, source=self.source)
+        if expect is not None and self._version(told.video_id) != expect:
+            raise Stale(f"the video of {message.subject} has moved on: {self._version(told.video_id)}, not {expect}")
+        if (known := self._by_id.get(str(told.id))) is not None:
+            return Ack(known, duplicate=True)
+        stored = Stored(len(self.messages) + 1, datetime.now(UTC), message.subject, message.headers, message.data)
+        async with self._more:
+            self.messages.append(stored)
+            self._by_id[str(told.id)] = stored.sequence
+            self._more.notify_all()
+        return Ack(stored.sequence, duplicate=False)
+
+    def _version(self, video_id: UUID) -> int:
+        return max((m.sequence for m in self.messages if m.subject.endswith(f".{video_id}")), default=0)
+
+    async def follow(self, after: int, *, most: int = 500) -> AsyncIterator[list[Stored]]:
+        """Every message after a sequence, in order, for ever."""
+        position = after
+        while True:
+            async with self._more:
+                await self._more.wait_for(lambda: len(self.messages) > position)  # noqa: B023 - waited for at once
+                batch = self.messages[position : position + most]
+            position += len(batch)
+            yield batch
+
+    async def last_sequence(self) -> int:
+        """The newest message's sequence; 0 if there is none."""
+        return len(self.messages)
+
+    async def history(self, video_id: UUID) -> list[Stored]:
+        """One video's facts, in order."""
+        return [m for m in self.messages if m.subject.endswith(f".{video_id}")]
+
+
+class FolderStore:
+    """An object store in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.requests: list[tuple[str, str]] = []
+        """(operation, key) of every request, in order."""
+
+    def put(self, path: Path, key: str, *, content_type: str, sha256: str, storage_class: str | None = None) -> None:
+        """Copy a file in."""
+        self.requests.append(("put", key))
+        target = self._folder / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+    def get(self, key: str, path: Path) -> None:
+        """Copy a file out."""
+        self.requests.append(("get", key))
+        shutil.copyfile(self._existing(key), path)
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        """Some bytes."""
+        self.requests.append(("get_range", key))
+        return self._existing(key).read_bytes()[offset : offset + length]
+
+    def size(self, key: str) -> int | None:
+        """Size in bytes, or None."""
+        self.requests.append(("head", key))
+        target = self._folder / key
+        return target.stat().st_size if target.exists() else None
+
+    def delete(self, key: str) -> None:
+        """Remove."""
+        self.requests.append(("delete", key))
+        (self._folder / key).unlink(missing_ok=True)
+
+    def url(self, key: str, *, expires_s: int, name: str | None = None) -> str:
+        """A file address."""
+        return (self._folder / key).as_uri()
+
+    def check(self) -> None:
+        """A folder is always there."""
+
+    def _existing(self, key: str) -> Path:
+        target = self._folder / key
+        if not target.exists():
+            raise MissingObject(f"there is no object {key} in {self._folder}")
+        return target

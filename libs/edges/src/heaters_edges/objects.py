@@ -1,0 +1,269 @@
+"""Objects: the store behind the node's artifact cache.
+
+What a stage makes it keeps: the file is stored once and stays in the cache under its key, so the next stage on the node
+reads it without a request. Cached files are immutable, written beside and renamed. A job reads through hard links in a
+folder of its own, so that eviction never takes a file away from its reader.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from heaters_contracts.objects import ObjectRef
+
+from heaters_edges import job as jobs
+from heaters_edges.failure import MissingObject, TryLater, WrongObject
+from heaters_edges.store import Store
+from heaters_edges.telemetry import CACHE, CACHE_BYTES
+
+_TYPES = {
+    ".mp4": "video/mp4",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+}
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hex sha256 of a file's content, streaming."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Objects:
+    """The object store as the stages see it."""
+
+    def __init__(self, store: Store, cache_dir: Path, *, limit_bytes: int, free_space_bytes: int = 0) -> None:
+        self.store = store
+        self._files = cache_dir / "objects"
+        self._desks = cache_dir / "work"
+        self._lock = cache_dir / "evict.lock"
+        self._limit_bytes = limit_bytes
+        self._free_space_bytes = free_space_bytes
+        self._written_since_sweep = 0
+        for folder in (self._files, self._desks):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def desk(self) -> Iterator[Path]:
+        """A folder for one job, on the cache's own file system; gone afterwards."""
+        folder = Path(tempfile.mkdtemp(dir=self._desks))
+        # The lock tells a sweep, from whichever container of the node, that somebody still works here.
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
+
+    @asynccontextmanager
+    async def local(self, *refs: ObjectRef) -> AsyncIterator[list[Path]]:
+        """The objects as files of this node, for as long as the context lasts. Read them, never write to them.
+
+        Raises:
+            MissingObject: the store does not have one.
+            WrongObject: what came is not what the fact promised.
+        """
+        with self.desk() as desk:
+            paths = []
+            for number, ref in enumerate(refs):
+                path = desk / f"{number}{Path(ref.key).suffix}"
+                await asyncio.to_thread(self._link, ref, path)
+                paths.append(path)
+            yield paths
+
+    async def put(
+        self, path: Path, key: str, *, sha256: str | None = None, storage_class: str | None = None
+    ) -> ObjectRef:
+        """Store a file for good and keep it in the cache. The file is linked, so do not change it afterwards.
+
+        A key holds one content for ever (it ends in its hash), so what this node has stored already is not sent again.
+        """
+
+        def work() -> ObjectRef:
+            ref = ObjectRef(key=key, bytes=path.stat().st_size, sha256=sha256 or sha256_of_file(path))
+            cached = self._files / key
+            if not cached.exists():
+                self.store.put(
+                    path,
+                    key,
+                    content_type=_TYPES.get(Path(key).suffix, "application/octet-stream"),
+                    sha256=ref.sha256,
+                    storage_class=storage_class,
+                )
+                self._keep(path, cached)
+            return ref
+
+        ref = await asyncio.to_thread(work)
+        jobs.current().written_bytes += ref.bytes
+        return ref
+
+    async def put_bytes(self, data: bytes, key: str) -> ObjectRef:
+        """Store a few bytes for good."""
+        with self.desk() as desk:
+            path = desk / "bytes"
+            path.write_bytes(data)
+            return await self.put(path, key, sha256=hashlib.sha256(data).hexdigest())
+
+    async def read(self, ref: ObjectRef) -> bytes:
+        """A small object's bytes."""
+        async with self.local(ref) as (path,):
+            return await asyncio.to_thread(path.read_bytes)
+
+    async def read_range(self, ref: ObjectRef, offset: int, length: int) -> bytes:
+        """Some bytes of an object: from the cache if the node holds it, else ONE ranged GET.
+
+        Raises:
+            WrongObject: the object ends before the range does.
+        """
+
+        def work() -> bytes:
+            try:
+                with (self._files / ref.key).open("rb") as file:
+                    CACHE.labels("hit").inc()
+                    return os.pread(file.fileno(), length, offset)
+            except FileNotFoundError:
+                CACHE.labels("miss").inc()
+                return self.store.get_range(ref.key, offset, length)
+
+        data = await asyncio.to_thread(work)
+        if len(data) != length:
+            raise WrongObject(f"{ref.key} gave {len(data)} bytes at {offset} where {length} were asked")
+        jobs.current().read_bytes += length
+        return data
+
+    async def read_json(self, key: str) -> Any | None:
+        """A manifest; None where there is none."""
+        with self.desk() as desk:
+            try:
+                await asyncio.to_thread(self.store.get, key, desk / "json")
+            except MissingObject:
+                return None
+            return json.loads((desk / "json").read_bytes())
+
+    async def write_json(self, key: str, value: Any) -> None:
+        """Write a manifest, replacing any."""
+        with self.desk() as desk:
+            path = desk / "json"
+            path.write_text(json.dumps(value, separators=(",", ":"), sort_keys=True))
+            digest = sha256_of_file(path)
+            await asyncio.to_thread(self.store.put, path, key, content_type="application/json", sha256=digest)
+
+    def _link(self, ref: ObjectRef, path: Path) -> None:
+        cached = self._files / ref.key
+        for _ in range(3):
+            try:
+                os.link(cached, path)
+            except FileNotFoundError:
+                CACHE.labels("miss").inc()
+                self._fetch(ref, cached)
+                continue
+            with suppress(OSError):
+                os.utime(cached)  # least recently used goes first
+            CACHE.labels("hit").inc()
+            if path.stat().st_size != ref.bytes:
+                # Only a damaged disk does this: cached files are renamed into place whole. Fetch it again.
+                path.unlink()
+                cached.unlink(missing_ok=True)
+                continue
+            jobs.current().read_bytes += ref.bytes
+            return
+        raise TryLater(f"{ref.key} did not stay in the cache at {self._files}: is it far too small?")
+
+    def _fetch(self, ref: ObjectRef, cached: Path) -> None:
+        self.require_space(ref.bytes)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        beside = cached.with_name(f".{cached.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            self.store.get(ref.key, beside)
+            size, digest = beside.stat().st_size, sha256_of_file(beside)
+            if size < ref.bytes:
+                raise TryLater(f"{ref.key} came cut short: {size} of {ref.bytes} bytes")
+            if (size, digest) != (ref.bytes, ref.sha256):
+                raise WrongObject(
+                    f"{ref.key} has {size} bytes and sha256 {digest[:12]}, its fact says {ref.bytes} and {ref.sha256[:12]}"
+                )
+            beside.rename(cached)
+        finally:
+            beside.unlink(missing_ok=True)
+        self._count(ref.bytes)
+
+    def _keep(self, path: Path, cached: Path) -> None:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        beside = cached.with_name(f".{cached.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            os.link(path, beside)
+        except OSError:  # the file lies on another file system
+            shutil.copyfile(path, beside)
+        beside.rename(cached)
+        self._count(path.stat().st_size)
+
+    def require_space(self, needed_bytes: int) -> None:
+        """Refuse work that would fill the disk.
+
+        Raises:
+            TryLater: less than the reserve would be left.
+        """
+        free = shutil.disk_usage(self._files).free
+        if free - needed_bytes < self._free_space_bytes:
+            raise TryLater(
+                f"{free >> 20} MiB are free at the cache; {needed_bytes >> 20} MiB are needed beside a reserve of"
+                f" {self._free_space_bytes >> 20} MiB"
+            )
+
+    def _count(self, size: int) -> None:
+        self._written_since_sweep += size
+        if self._written_since_sweep > self._limit_bytes // 10:
+            self.sweep()
+
+    def sweep(self) -> int:
+        """Bring the cache under its limit, least recently used first, and remove what dead processes left. Returns its size in bytes."""
+        self._written_since_sweep = 0
+        with self._lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0  # another process of this node is at it
+            for folder in self._desks.iterdir():
+                self._clear_if_left(folder)
+            files = []
+            for path in self._files.rglob("*"):
+                with suppress(FileNotFoundError):
+                    if path.is_file():
+                        found = path.stat()
+                        files.append((found.st_mtime, found.st_size, path))
+            total = sum(size for _, size, _ in files)
+            for _, size, path in sorted(files):
+                if total <= self._limit_bytes:
+                    break
+                path.unlink(missing_ok=True)
+                total -= size
+            CACHE_BYTES.set(total)
+            return total
+
+    @staticmethod
+    def _clear_if_left(folder: Path) -> None:
+        try:
+            if time.time() - folder.stat().st_mtime < 60:
+                return  # it may be between being made and being locked
+            held = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(held)

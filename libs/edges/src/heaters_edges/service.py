@@ -1,0 +1,99 @@
+"""A worker service: settings, edges and duties become a process that answers /healthz, /readyz and /metrics."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import uvicorn
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from prometheus_client import make_asgi_app
+
+from heaters_edges import telemetry
+from heaters_edges.bus import Bus
+from heaters_edges.child import warm_up
+from heaters_edges.delivery import Duty, Worker
+from heaters_edges.objects import Objects
+from heaters_edges.settings import Settings
+from heaters_edges.store import S3Store
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One worker process."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.settings = settings
+        telemetry.start(name, settings)
+        self.objects = Objects(
+            S3Store(settings),
+            settings.cache_dir,
+            limit_bytes=settings.cache_limit_bytes,
+            free_space_bytes=settings.free_space_bytes,
+        )
+        self._bus = Bus(settings, source=name)
+        self._worker: Worker | None = None
+        self._server: uvicorn.Server | None = None
+
+    def run(self, duties: list[Duty], *, preload: Sequence[str] = ()) -> None:
+        """Work until SIGTERM.
+
+        Args:
+            duties: what to do, most urgent first.
+            preload: modules that the children need; imported once, before they are forked.
+        """
+        warm_up(preload)
+
+        @get
+        async def healthz(_: Any) -> AsgiResponse:
+            return AsgiResponse(b"ok", status_code=200)
+
+        @get
+        async def readyz(_: Any) -> AsgiResponse:
+            if wrong := self._not_ready():
+                return AsgiResponse(wrong.encode(), status_code=503)
+            return AsgiResponse(b"ready", status_code=200)
+
+        app = AsgiFastStream(
+            self._bus.broker,
+            logger=None,
+            asgi_routes=[("/healthz", healthz), ("/readyz", readyz), ("/metrics", make_asgi_app(telemetry.REGISTRY))],
+            after_startup=[lambda: self._start(duties)],
+            on_shutdown=[self._stop],
+        )
+        config = uvicorn.Config(
+            app, host=self.settings.host, port=self.settings.port, log_config=None, access_log=False, lifespan="on"
+        )
+        self._server = uvicorn.Server(config)
+        self._server.run()
+
+    async def _start(self, duties: list[Duty]) -> None:
+        await asyncio.to_thread(self.objects.sweep)
+        self._worker = Worker(self._bus, self.objects, self.settings, duties)
+        await self._worker.start()
+        if self.settings.one_message:
+            self._leave = asyncio.create_task(self._leave_when_done())
+
+    async def _leave_when_done(self) -> None:
+        if self._worker and self._server:
+            await self._worker.done.wait()
+            self._server.should_exit = True
+
+    async def _stop(self) -> None:
+        if self._worker:
+            await self._worker.stop()
+        await self._bus.close()
+
+    def _not_ready(self) -> str | None:
+        if self._worker is None:
+            return "starting"
+        if self._bus.denied:
+            return f"NATS denies: {self._bus.denied}"
+        if not self._bus.connected:
+            return "not connected to NATS"
+        free = shutil.disk_usage(self.settings.cache_dir).free
+        if free < self.settings.free_space_bytes:
+            return f"no space: {free >> 20} MiB free at the cache, {self.settings.free_space_bytes >> 20} MiB are kept in reserve"
+        return None

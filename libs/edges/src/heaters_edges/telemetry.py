@@ -1,0 +1,123 @@
+"""Logs, traces and metrics: JSON lines with trace ids on stderr, OpenTelemetry spans, a Prometheus registry."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from heaters_edges.settings import Settings
+
+REGISTRY = CollectorRegistry()
+
+JOBS = Counter("heaters_jobs", "Messages worked on, by how it ended", ["stage", "lane", "outcome"], registry=REGISTRY)
+JOB_SECONDS = Histogram(
+    "heaters_job_seconds",
+    "Time from taking a message to having told its result",
+    ["stage", "lane"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600),
+    registry=REGISTRY,
+)
+JOB_CPU_SECONDS = Counter(
+    "heaters_job_cpu_seconds", "CPU time of the children that did the work", ["stage"], registry=REGISTRY
+)
+REDELIVERIES = Counter("heaters_redeliveries", "Messages that came more than once", ["stage"], registry=REGISTRY)
+S3_REQUESTS = Counter("heaters_s3_requests", "Requests to the object store", ["operation"], registry=REGISTRY)
+S3_BYTES = Counter("heaters_s3_bytes", "Bytes moved to and from the object store", ["operation"], registry=REGISTRY)
+CACHE = Counter("heaters_cache_lookups", "Look-ups in the node's artifact cache", ["outcome"], registry=REGISTRY)
+CACHE_BYTES = Gauge("heaters_cache_bytes", "Size of the node's artifact cache at its last sweep", registry=REGISTRY)
+WORKING = Gauge("heaters_working", "1 while a message is worked on", ["stage"], registry=REGISTRY)
+
+_propagator = TraceContextTextMapPropagator()
+_plain = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message (a constant sentence), its fields, and the trace's id."""
+
+    def __init__(self, service: str, instance: str) -> None:
+        super().__init__()
+        self._who = {"service": service, "instance": instance}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record as one line of JSON."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **self._who,
+            **{k: v for k, v in record.__dict__.items() if k not in _plain and not k.startswith("_")},
+        }
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            line["trace_id"] = f"{context.trace_id:032x}"
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def start(service: str, settings: Settings) -> None:
+    """Set up logs and traces for this process, once."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(service, settings.service_instance))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for noisy in (
+        "botocore",
+        "boto3",
+        "urllib3",
+        "s3transfer",
+        "nats",
+        "faststream",
+        "uvicorn.access",
+        "httpx",
+        "httpcore",
+    ):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    provider = TracerProvider(
+        resource=Resource.create(
+            {"service.name": f"heaters-{service}", "service.instance.id": settings.service_instance}
+        )
+    )
+    if settings.otlp_endpoint:
+        provider.add_span_processor(
+            BatchSpanProcessor(OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"))
+        )
+    trace.set_tracer_provider(provider)
+
+
+@contextmanager
+def span(
+    name: str, *, parent: str | None = None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int
+) -> Iterator[None]:
+    """A span around some work; `parent` is a traceparent header from elsewhere."""
+    context = _propagator.extract({"traceparent": parent}) if parent else None
+    with trace.get_tracer("heaters").start_as_current_span(
+        name, context=context, kind=kind, attributes=attributes, record_exception=True
+    ) as current:
+        try:
+            yield
+        except BaseException as problem:
+            current.set_status(Status(StatusCode.ERROR, str(problem)[:200]))
+            raise
+
+
+def traceparent() -> str | None:
+    """The current span as a traceparent header; None outside of any."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get("traceparent")
