@@ -1,0 +1,192 @@
+"""A thin client of the review API."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httpx
+
+from heaters_local.state import Home
+from heaters_local.views import Admission, Clip, Failure, Neighbour, Progress, Upload, Verdict, Video, VideoDetail
+
+__all__ = ["Api", "ApiError", "NothingRunning", "Unreachable"]
+
+_CHUNK_BYTES = 1024 * 1024
+_PAGE = 200
+
+
+class NothingRunning(RuntimeError):
+    """No address is known: nothing was started in this folder, and none was given."""
+
+
+class Unreachable(RuntimeError):
+    """The API does not answer at its address."""
+
+
+class ApiError(RuntimeError):
+    """The API refused; the message is what it says of the problem.
+
+    Attributes:
+        status: the HTTP status.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Api:
+    """The API at one address.
+
+    Args:
+        url: its base, such as http://127.0.0.1:8080.
+        token: what signs us in.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.token = url.rstrip("/"), token
+        here = httpx.URL(self.url).host in {"127.0.0.1", "localhost", "::1"}
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"authorization": f"Bearer {token}"},
+            timeout=httpx.Timeout(60, connect=5),
+            trust_env=not here,
+        )
+
+    @classmethod
+    def of(cls, home: Home) -> Self:
+        """The API that `HEATERS_URL` and `HEATERS_TOKEN` name, or the one that runs in this folder.
+
+        Raises:
+            NothingRunning: there is neither.
+        """
+        url = os.environ.get("HEATERS_URL")
+        if url:
+            return cls(url, os.environ.get("HEATERS_TOKEN", ""))
+        state = home.running()
+        if state is None:
+            last = home.last()
+            why = f"\nthe last start failed: {last.error}" if last and last.error else ""
+            raise NothingRunning(f"nothing is running in {home.path}: start it with `heaters up`{why}")
+        if "review" not in state.urls:
+            raise NothingRunning(f"what runs in {home.path} has no review API yet; it is {state.phase.value}")
+        return cls(state.urls["review"], state.token)
+
+    @property
+    def page(self) -> str:
+        """The review page's address; opening it signs the browser in."""
+        return f"{self.url}/?token={self.token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def upload(self, file: Path, sent: Callable[[int], None] = lambda _: None) -> Upload:
+        """Store a file through the API.
+
+        Args:
+            file: what to store; it is streamed.
+            sent: told the count of bytes after each chunk.
+        """
+
+        def chunks() -> Iterator[bytes]:
+            with file.open("rb") as source:
+                while chunk := source.read(_CHUNK_BYTES):
+                    yield chunk
+                    sent(len(chunk))
+
+        headers = {"content-type": "application/octet-stream", "content-length": str(file.stat().st_size)}
+        answer = self._ask("POST", "/api/uploads", params={"name": file.name}, content=chunks(), headers=headers)
+        return cast("Upload", answer)
+
+    def ingest(
+        self, source: Mapping[str, str], *, lane: str, options: Mapping[str, object], request_id: str | None = None
+    ) -> Admission:
+        """Ask for a video.
+
+        Args:
+            source: `{"kind": "url", "url"}`, `{"kind": "upload", "key", "name"}` or `{"kind": "s3", "uri"}`.
+            lane: interactive or bulk.
+            options: wishes, such as `tags`.
+            request_id: asking twice with one id is asking once; None: the same body is the same request.
+        """
+        body = {"request_id": request_id, "source": source, "lane": lane, "options": options}
+        answer = self._ask("POST", "/api/ingest", json=body, headers=_key(request_id))
+        return cast("Admission", answer)
+
+    def videos(self) -> Iterator[Video]:
+        """All videos, in the API's order."""
+        return cast("Iterator[Video]", self._pages("/api/videos", {}))
+
+    def video(self, video_id: str) -> VideoDetail:
+        """One video with its cuts, clips, times and failures."""
+        return cast("VideoDetail", self._ask("GET", f"/api/videos/{video_id}"))
+
+    def clips(self, *, video: str | None = None, state: str | None = None) -> Iterator[Clip]:
+        """Clips, of one video or of all, in one state or in any."""
+        wishes = {key: value for key, value in (("video", video), ("state", state)) if value is not None}
+        return cast("Iterator[Clip]", self._pages("/api/clips", wishes))
+
+    def approve(self, clip_id: str) -> Verdict:
+        """Approve a clip."""
+        answer = self._ask("POST", f"/api/clips/{clip_id}/verdict", json={"verdict": "approve"}, headers=_key(None))
+        return cast("Verdict", answer)
+
+    def similar(self, clip_id: str, *, limit: int = 5) -> list[Neighbour]:
+        """The clips that are most like one, nearest first."""
+        answer = self._ask("GET", f"/api/clips/{clip_id}/similar", params={"limit": limit})
+        return cast("list[Neighbour]", answer["items"])
+
+    def failures(self) -> list[Failure]:
+        """What was given up."""
+        return cast("list[Failure]", self._ask("GET", "/api/failures")["items"])
+
+    def progress(self) -> list[Progress]:
+        """What runs now."""
+        return cast("list[Progress]", self._ask("GET", "/api/progress")["items"])
+
+    def _pages(self, path: str, wishes: Mapping[str, str]) -> Iterator[Any]:
+        cursor: str | None = None
+        while True:
+            page = self._ask(
+                "GET", path, params={**wishes, "limit": _PAGE, **({"cursor": cursor} if cursor is not None else {})}
+            )
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _ask(self, method: str, path: str, **wishes: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **wishes)
+        except httpx.TransportError as error:
+            raise Unreachable(f"the review API at {self.url} does not answer ({error})") from error
+        if answer.is_success:
+            return answer.json()
+        raise ApiError(answer.status_code, _problem(answer))
+
+
+def _key(request_id: str | None) -> dict[str, str]:
+    return {"idempotency-key": request_id or str(uuid.uuid4())}
+
+
+def _problem(answer: httpx.Response) -> str:
+    """What an answer says of its problem (RFC 9457), or as much as it says."""
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        return "the review API does not know our token: it was started with another one, or HEATERS_TOKEN is wrong"
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        return f"the review API answered {answer.status_code} {answer.reason_phrase}"
+    title, detail = problem.get("title"), problem.get("detail")
+    return ": ".join(str(part) for part in (title, detail) if part) or f"the review API answered {answer.status_code}"

@@ -1,0 +1,79 @@
+"""Ask for a video by what a person types: a path, which is uploaded, or an address."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from heaters_local.client import Api
+from heaters_local.views import Admission
+
+__all__ = ["NotThere", "Rejected", "check", "submit"]
+
+
+class NotThere(RuntimeError):
+    """What was typed is neither an address nor a file."""
+
+
+class Rejected(RuntimeError):
+    """The request was refused, with the reason."""
+
+
+def check(what: str) -> None:
+    """See that something can be asked for.
+
+    Raises:
+        NotThere: it is neither an address nor a readable file with something in it.
+    """
+    if _kind(what) != "path":
+        return
+    file = Path(what)
+    if file.is_dir():
+        raise NotThere(f"{what} is a folder: name the files in it")
+    if not file.is_file():
+        raise NotThere(f"there is no file {what} (an address begins with http://, https:// or s3://)")
+    if file.stat().st_size == 0:
+        raise NotThere(f"{what} is empty")
+
+
+def submit(
+    api: Api, console: Console, what: str, *, lane: str, tags: Sequence[str] = (), request_id: str | None = None
+) -> Admission:
+    """Ask for one video.
+
+    Args:
+        api: whom to ask.
+        console: where the upload's progress is shown.
+        what: a path, or an http, https or s3 address.
+        lane: interactive or bulk.
+        tags: carried with the video.
+        request_id: None: the same video asked for twice is one request.
+
+    Raises:
+        NotThere: see `check`.
+        Rejected: it was not admitted.
+    """
+    check(what)
+    kind = _kind(what)
+    source = {"kind": "url", "url": what} if kind == "url" else {"kind": "s3", "uri": what}
+    if kind == "path":
+        source = _uploaded(api, console, Path(what))
+    answer = api.ingest(source, lane=lane, options={"tags": list(tags)}, request_id=request_id)
+    if answer["status"] == "rejected":
+        raise Rejected(f"{what} was refused: {answer['reason'] or 'without a reason'}")
+    return answer
+
+
+def _kind(what: str) -> str:
+    if what.startswith(("http://", "https://")):
+        return "url"
+    return "s3" if what.startswith("s3://") else "path"
+
+
+def _uploaded(api: Api, console: Console, file: Path) -> dict[str, str]:
+    columns = (TextColumn("upload {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(file.name, total=file.stat().st_size)
+        stored = api.upload(file, lambda count_bytes: bar.advance(task, count_bytes))
+    return {"kind": "upload", "key": stored["key"], "name": file.name}

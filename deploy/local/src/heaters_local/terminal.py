@@ -1,0 +1,108 @@
+"""What the commands share: the option that names the folder, the console, and a whole that is up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from heaters_local.launch import Launched, StartedNothing
+from heaters_local.show import part_line, parts_table
+from heaters_local.state import AlreadyRunning, Home, PartState, Phase, State
+
+__all__ = ["console", "home_option", "said", "show_until", "started", "table_option"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _home(_: click.Context, __: click.Parameter, value: Path) -> Home:
+    return Home(value)
+
+
+def home_option(command: Command) -> Command:
+    """`--home DIR`: gives the command a `Home`."""
+    return click.option(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="HEATERS_HOME",
+        default=Path(".local"),
+        show_default=True,
+        show_envvar=True,
+        callback=_home,
+        help="Folder of data, logs and state.",
+    )(command)
+
+
+def table_option(command: Command) -> Command:
+    """`--table FILE`: for tests, which run other things than the six services."""
+    return click.option(
+        "--table", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None, hidden=True
+    )(command)
+
+
+def console() -> Console:
+    """Where commands write."""
+    return Console(highlight=False)
+
+
+def said(target: Console, text: str) -> None:
+    """Print text as it is: no markup, no wrapping, so that an address stays in one piece."""
+    target.print(text, soft_wrap=True, markup=False)
+
+
+def show_until(target: Console, launched: Launched, *, phase: Phase | None) -> State:
+    """Show the processes while they come up (or for as long as they run, with None).
+
+    Raises:
+        StartedNothing: they did not come up, or did not stay up.
+    """
+    if target.is_terminal:
+        with Live(console=target, refresh_per_second=4, transient=phase is not None) as live:
+            for state in launched.states():
+                live.update(parts_table(state))
+                if state.phase == phase:
+                    return state
+    else:
+        known: dict[str, str] = {}
+        for state in launched.states():
+            for part in state.parts:
+                line = part_line(part)
+                if part.state != PartState.WAITING and known.get(part.name) != line:
+                    known[part.name] = line
+                    said(target, line)
+            if state.phase == phase:
+                return state
+    raise StartedNothing("the supervisor has ended")
+
+
+@contextmanager
+def started(target: Console, home: Home, *, table: Path | None = None) -> Iterator[State]:
+    """Everything up: what runs already is used and left running, what we start is stopped at the end.
+
+    Raises:
+        StartedNothing: it did not come up.
+    """
+    try:
+        launched = Launched(home, table=table)
+    except AlreadyRunning:
+        said(target, f"using what runs already in {home.path}")
+        yield _ready(home)
+        return
+    try:
+        state = show_until(target, launched, phase=Phase.READY)
+        yield state
+    finally:
+        said(target, "stopping ...")
+        launched.stop()
+
+
+def _ready(home: Home) -> State:
+    while (state := home.running()) is not None:
+        if state.phase == Phase.READY:
+            return state
+        if not home.wait_until_free(0.2) and state.phase == Phase.STOPPING:
+            home.wait_until_free(60)
+    raise StartedNothing(f"what was running in {home.path} has stopped")

@@ -1,0 +1,124 @@
+"""What the API answers, as far as the command shows it. Unknown fields are kept and ignored."""
+
+from typing import NotRequired, TypedDict
+
+TimeBase = list[int]
+"""Numerator and denominator, in seconds."""
+
+
+class Admission(TypedDict):
+    """The answer to a request for a video."""
+
+    video_id: str
+    status: str
+    reason: str | None
+
+
+class Upload(TypedDict):
+    """An uploaded file, as an object."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+class StoredObject(TypedDict):
+    """An object's place and size."""
+
+    key: str
+    bytes: int
+
+
+class Failure(TypedDict):
+    """A job that was given up, and why."""
+
+    id: str
+    video_id: str
+    stage: str
+    reason: str
+    failure_class: str
+    attempts: int
+    at: str
+
+
+class Clip(TypedDict):
+    """The span between two cuts: frames [start, end)."""
+
+    id: str
+    video_id: str
+    start: int
+    end: int
+    frames: int
+    start_ticks: int | None
+    end_ticks: int | None
+    time_base: TimeBase
+    state: str
+    object: StoredObject | None
+    frames_decoded: int | None
+
+
+class Cut(TypedDict):
+    """Where a new clip begins."""
+
+    frame: int
+    kind: str
+    confidence: float
+    extent: list[int] | None
+
+
+class StageTime(TypedDict):
+    """What one stage has worked on a video."""
+
+    seconds: float
+    jobs: int
+
+
+class Video(TypedDict):
+    """A video, and how far it is."""
+
+    id: str
+    title: str | None
+    state: str
+    requester: str
+    lane: str
+    frames: int | None
+    duration_ticks: int | None
+    time_base: TimeBase | None
+    segments_done: int
+    segments_total: int | None
+    clips: dict[str, int]
+    failures: int
+    requested_at: str
+
+
+class VideoDetail(Video):
+    """A video with all that belongs to it."""
+
+    cuts: list[Cut]
+    clips_list: list[Clip]
+    stages: dict[str, StageTime]
+    waiting_s: float | None
+    failures_list: list[Failure]
+
+
+class Progress(TypedDict):
+    """How far a running job is; `fraction` is 0 to 1."""
+
+    video_id: str
+    stage: str
+    fraction: float | None
+    detail: NotRequired[str | None]
+
+
+class Neighbour(TypedDict):
+    """A similar clip; `similarity` is the cosine."""
+
+    clip: Clip
+    similarity: float
+
+
+class Verdict(TypedDict):
+    """A decision's effect; `sequence` is its place in the stream."""
+
+    clip: Clip
+    sequence: int
