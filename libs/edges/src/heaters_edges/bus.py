@@ -164,7 +164,7 @@ class Bus:
                 await self.broker.connect()
                 return
             except (NatsError, OSError, TimeoutError) as problem:
-                log.warning("nats does not answer yet", extra={"url": self._settings.nats_url, "reason": str(problem)})
+                log.warning("nats does not answer yet", extra={"reason": str(problem)})
                 await asyncio.sleep(1)
 
     async def close(self) -> None:
@@ -292,7 +292,7 @@ class Bus:
                     with suppress(NatsError, APIError, OSError, TimeoutError):
                         await subscription.unsubscribe()
 
-    async def _subscribe_from(self, sequence: int, subject: str = "heaters.>") -> Subscription:
+    async def _subscribe_from(self, sequence: int) -> Subscription:
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=max(1, sequence),
@@ -300,24 +300,29 @@ class Bus:
             inactive_threshold=60,
         )
         return await self.jetstream.subscribe(
-            subject, stream=FACTS_STREAM, ordered_consumer=True, config=config, pending_msgs_limit=65536
+            "heaters.>", stream=FACTS_STREAM, ordered_consumer=True, config=config, pending_msgs_limit=65536
         )
 
     async def history(self, video_id: UUID) -> list[Stored]:
         """Everything that was ever told of one video, in order."""
-        subject = video_filter(video_id)
-        try:
-            last = await self.jetstream.get_last_msg(FACTS_STREAM, subject)
-        except NotFoundError:
-            return []
-        subscription = await self._subscribe_from(1, subject)
         told: list[Stored] = []
-        try:
-            while not told or told[-1].sequence < (last.seq or 0):
-                told.append(stored_from(await subscription.next_msg(timeout=PUBLISH_TIMEOUT_S)))
-        finally:
-            await subscription.unsubscribe()
-        return told
+        js, sequence = self.jetstream, 1
+        while True:
+            # One get a message: consumers made for a look would stay behind on the server for a while.
+            try:
+                found = await js.get_msg(
+                    FACTS_STREAM, seq=sequence, subject=video_filter(video_id), next=True, direct=True
+                )
+            except NotFoundError:
+                return told
+            if found.time is None:
+                raise BusError(f"message {found.seq} came without its time")
+            told.append(
+                Stored(
+                    found.seq or 0, _utc(found.time), found.subject or "", dict(found.headers or {}), found.data or b""
+                )
+            )
+            sequence = told[-1].sequence + 1
 
     async def requests(self) -> AsyncIterator[IngestMessage]:
         """Requests of other teams, each until it is acknowledged; for ever."""

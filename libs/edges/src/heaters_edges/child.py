@@ -69,9 +69,9 @@ def _child(
     _die_with(alive.fileno())
     # The parent watches resident memory; this is the backstop against one huge allocation between two looks.
     resource.setrlimit(resource.RLIMIT_DATA, (2 * memory_bytes, resource.RLIM_INFINITY))
-    if "progress" in inspect.signature(work).parameters and "progress" not in kwargs:
-        kwargs["progress"] = _progress_into(say)
     try:
+        if "progress" in inspect.signature(work).parameters and "progress" not in kwargs:
+            kwargs["progress"] = _progress_into(say)
         if each:
             for item in work(*args, **kwargs):
                 say.send(("item", item, 0.0))

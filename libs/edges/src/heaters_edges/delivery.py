@@ -98,6 +98,7 @@ class Worker:
         self._inboxes: list[_Inbox] = []
         self._idle = asyncio.Event()
         self._idle.set()
+        self._choosing = True
         self._offers: asyncio.PriorityQueue[tuple[int, int, _Inbox, NatsMessage]] = asyncio.PriorityQueue()
         self._offered = 0
         self._stopping = asyncio.Event()
@@ -125,15 +126,18 @@ class Worker:
     async def stop(self) -> None:
         """Take no more; let the job in hand finish within the grace period, or hand it back at once."""
         self._stopping.set()
+        # First of all our pulls must lose their inboxes, or what is handed back would come back to us.
+        for inbox in self._inboxes:
+            await inbox.subscriber.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._main is not None:
             _, running = await asyncio.wait([self._main], timeout=self._settings.grace_s)
             if running:
                 self._main.cancel()
                 with suppress(asyncio.CancelledError):
                     await self._main
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         while not self._offers.empty():
             *_, message = self._offers.get_nowait()
             await self._hand_back(message)
@@ -154,10 +158,10 @@ class Worker:
                 continue
             if message is None:
                 continue
-            if self._idle.is_set() and not self._stopping.is_set():
+            if self._choosing and not self._stopping.is_set():
+                self._idle.clear()  # no inbox pulls again until this one is done with
                 self._offered += 1
                 self._offers.put_nowait((inbox.urgency, self._offered, inbox, message))
-                await asyncio.sleep(0)
             else:
                 await self._hand_back(message)  # somebody idle gets it at once
 
@@ -182,7 +186,7 @@ class Worker:
                 await asyncio.sleep(_MORE_URGENT_S)
                 self._offers.put_nowait((urgency, 0, inbox, message))
                 urgency, _, inbox, message = self._offers.get_nowait()  # the most urgent of those that have come
-            self._idle.clear()
+            self._choosing = False
             while not self._offers.empty():
                 *_, other = self._offers.get_nowait()
                 await self._hand_back(other)
@@ -194,6 +198,7 @@ class Worker:
                 await asyncio.sleep(1)
             if self._settings.one_message:
                 break
+            self._choosing = True
             self._idle.set()
         self.done.set()
 

@@ -63,6 +63,7 @@ class FolderStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._sha256: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         """(operation, key) of every request, in order."""
 
@@ -72,6 +73,7 @@ class FolderStore:
         target = self._folder / key
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+        self._sha256[key] = sha256
 
     def get(self, key: str, path: Path) -> None:
         """Copy a file out."""
@@ -83,11 +85,11 @@ class FolderStore:
         self.requests.append(("get_range", key))
         return self._existing(key).read_bytes()[offset : offset + length]
 
-    def size(self, key: str) -> int | None:
-        """Size in bytes, or None."""
+    def head(self, key: str) -> tuple[int, str | None] | None:
+        """Size and sha256, or None."""
         self.requests.append(("head", key))
         target = self._folder / key
-        return target.stat().st_size if target.exists() else None
+        return (target.stat().st_size, self._sha256[key]) if target.exists() else None
 
     def delete(self, key: str) -> None:
         """Remove."""

@@ -83,10 +83,26 @@ class Objects:
                 paths.append(path)
             yield paths
 
+    async def describe(self, key: str) -> ObjectRef:
+        """What an object is, by its key alone: one HEAD, or a whole read where it was not stored by us.
+
+        Raises:
+            MissingObject: there is none.
+        """
+        found = await asyncio.to_thread(self.store.head, key)
+        if found is None:
+            raise MissingObject(f"there is no object {key}")
+        size, digest = found
+        if digest is None:
+            with self.desk() as desk:
+                await asyncio.to_thread(self.store.get, key, desk / "object")
+                digest = await asyncio.to_thread(sha256_of_file, desk / "object")
+        return ObjectRef(key=key, bytes=size, sha256=digest)
+
     async def put(
-        self, path: Path, key: str, *, sha256: str | None = None, storage_class: str | None = None
+        self, path: Path, key: str, *, sha256: str | None = None, storage_class: str | None = None, keep: bool = True
     ) -> ObjectRef:
-        """Store a file for good and keep it in the cache. The file is linked, so do not change it afterwards.
+        """Store a file for good and, unless `keep` is off, keep it in the cache. It is linked: do not change it afterwards.
 
         A key holds one content for ever (it ends in its hash), so what this node has stored already is not sent again.
         """
@@ -102,7 +118,8 @@ class Objects:
                     sha256=ref.sha256,
                     storage_class=storage_class,
                 )
-                self._keep(path, cached)
+                if keep:
+                    self._keep(path, cached)
             return ref
 
         ref = await asyncio.to_thread(work)

@@ -56,11 +56,14 @@ class Service:
                 return AsgiResponse(wrong.encode(), status_code=503)
             return AsgiResponse(b"ready", status_code=200)
 
+        async def start() -> None:
+            await self._start(duties)
+
         app = AsgiFastStream(
             self._bus.broker,
             logger=None,
             asgi_routes=[("/healthz", healthz), ("/readyz", readyz), ("/metrics", make_asgi_app(telemetry.REGISTRY))],
-            after_startup=[lambda: self._start(duties)],
+            after_startup=[start],
             on_shutdown=[self._stop],
         )
         config = uvicorn.Config(

@@ -1,7 +1,7 @@
 """The object store itself: S3 by boto3. Blocking; `objects` calls it from threads."""
 
-import threading
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,8 +30,8 @@ class Store(Protocol):
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """Bytes [offset, offset + length) of an object; fewer only at its end."""
 
-    def size(self, key: str) -> int | None:
-        """An object's size in bytes; None if there is none."""
+    def head(self, key: str) -> tuple[int, str | None] | None:
+        """An object's size in bytes and the sha256 that it was stored with; None if there is no object."""
 
     def delete(self, key: str) -> None:
         """Remove an object; it is no error if there is none."""
@@ -68,7 +68,6 @@ class S3Store:
         self._public: Any = self._client
         if settings.s3_public_endpoint and settings.s3_public_endpoint != settings.s3_endpoint:
             self._public = self._session.client("s3", endpoint_url=settings.s3_public_endpoint, config=config)
-        self._lock = threading.Lock()
 
     def _call(self, operation: str, call: Callable[[], Any], key: str = "") -> Any:
         S3_REQUESTS.labels(operation).inc()
@@ -124,13 +123,13 @@ class S3Store:
         S3_BYTES.labels("get_range").inc(len(data))
         return data
 
-    def size(self, key: str) -> int | None:
+    def head(self, key: str) -> tuple[int, str | None] | None:
         """One HEAD."""
         try:
             head = self._call("head", lambda: self._client.head_object(Bucket=self._bucket, Key=key), key)
         except MissingObject:
             return None
-        return int(head["ContentLength"])
+        return int(head["ContentLength"]), head.get("Metadata", {}).get("sha256")
 
     def delete(self, key: str) -> None:
         """Remove an object."""
@@ -147,6 +146,12 @@ class S3Store:
     def check(self) -> None:
         """Ask for the bucket."""
         self._call("head_bucket", lambda: self._client.head_bucket(Bucket=self._bucket), self._bucket)
+
+    def of_bucket(self, bucket: str) -> "S3Store":
+        """The same server and credentials, another bucket."""
+        other = copy(self)
+        other._bucket = bucket
+        return other
 
     def create_bucket(self) -> None:
         """Make the bucket unless it is there."""

@@ -11,6 +11,10 @@ from heaters_contracts.objects import ObjectRef
 from heaters_contracts.spans import Frame, Segment, TimeBase
 
 
+CONTEXT_FRAMES = 100
+"""A segment's tiny array goes this far beyond both its ends, so that detection needs no neighbour."""
+
+
 class SegmentPlanned(Fact):
     """A segment of the source can be worked on; told as soon as the scan has passed it."""
 
@@ -18,6 +22,9 @@ class SegmentPlanned(Fact):
     source: ObjectRef
     segment: Segment
     time_base: TimeBase
+    frames_known: Annotated[int, Field(gt=0)]
+    """Frames of the whole video that the scan had counted when it told this. Less than CONTEXT_FRAMES beyond the segment's
+    end means that the video ends there."""
     options: Options = Options()
 
     def key(self) -> str:

@@ -1,0 +1,138 @@
+import hashlib
+import random
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from heaters_media.errors import BadMedia
+from heaters_media.export import Cut, ExportMismatch, export, plan_cut
+from heaters_media.film import ramp, read_number, read_numbers
+from heaters_media.profiles import REVIEW
+
+Make = Callable[[str, int], Any]
+FILMS = ("plain.mp4", "ntsc.mp4", "vfr.mkv", "late.ts", "turned.mp4", "one_gop.mp4", "sound.mp4", "deep.mkv")
+
+
+def opencv_numbers(path: Path) -> list[int]:
+    cv2 = pytest.importorskip("cv2")
+    film = cv2.VideoCapture(str(path))
+    numbers = []
+    while True:
+        more, picture = film.read()
+        if not more:
+            return numbers
+        numbers.append(read_number(picture))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "cut"),
+    [
+        (0, 60, Cut(encode=(0, 0), copy=(0, 6))),
+        (30, 60, Cut(encode=(3, 3), copy=(3, 6))),
+        (10, 50, Cut(encode=(1, 3), copy=(3, 5))),
+        (10, 30, Cut(encode=(1, 3), copy=(3, 3))),
+        (50, 60, Cut(encode=(5, 6), copy=(6, 6))),
+    ],
+)
+def test_only_frames_before_the_first_key_frame_are_encoded(start: int, end: int, cut: Cut) -> None:
+    key = [True, False, False, True, False, False]
+
+    assert plan_cut([0, 10, 20, 30, 40, 50], key, start, end) == cut
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_an_export_has_exactly_the_clips_frames_for_every_reader(name: str, made: Make, tmp_path: Path) -> None:
+    whole = made(name, 5)
+    frames, edge = whole.plan.frames, whole.packets[2].first_frame
+    dice = random.Random(11)
+    spans = [tuple(sorted(dice.sample(range(frames + 1), 2))) for _ in range(4)]
+    spans += [(0, 1), (edge - 1, edge + 1), (edge, edge + 2), (frames - 1, frames), (0, frames)]
+
+    for start, end in spans:
+        done = export(whole.parts, start, end, tmp_path / "clip.mp4", REVIEW)
+
+        assert read_numbers(done.path) == list(range(start, end)), (start, end)
+        assert opencv_numbers(done.path) == list(range(start, end)), (start, end)
+        assert done.frames == done.frames_copied + done.frames_encoded == end - start
+        assert done.proof.frames_decoded == end - start
+        assert done.proof.encoded_nearest == done.frames_encoded
+
+
+def test_frames_from_the_first_key_frame_on_are_the_proxys_bytes(made: Make, tmp_path: Path) -> None:
+    whole = made("plain.mp4", 2)
+    second = whole.packets[1]
+
+    done = export(whole.parts, second.first_frame - 3, second.first_frame + 4, tmp_path / "clip.mp4", REVIEW)
+
+    proxy = whole.parts[1][1].read_bytes()
+    places = list(zip(second.offset_bytes[:4].tolist(), second.size_bytes[:4].tolist(), strict=True))
+    wanted = [proxy[at : at + size] for at, size in places]
+    with av.open(str(done.path)) as container:
+        written = [bytes(p) for p in container.demux(container.streams.video[0]) if p.size]
+    assert (done.frames_encoded, done.frames_copied) == (3, 4)
+    assert written[3:] == wanted
+    assert done.proof.copied_sha256 == hashlib.sha256(b"".join(wanted)).hexdigest()
+
+
+def test_the_picture_has_no_edit_list_and_the_index_comes_first(made: Make, tmp_path: Path) -> None:
+    done = export(made("plain.mp4", 2).parts, 5, 40, tmp_path / "clip.mp4", REVIEW)
+
+    data = done.path.read_bytes()
+
+    assert b"elst" not in data
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_times_between_frames_are_the_films(made: Make, tmp_path: Path) -> None:
+    whole = made("vfr.mp4", 5)
+
+    done = export(whole.parts, 20, 45, tmp_path / "clip.mp4", REVIEW)
+
+    with av.open(str(done.path)) as container:
+        ticks = [f.pts for f in container.decode(container.streams.video[0])]
+        assert container.streams.video[0].duration == whole.plan.table.ticks_of(45) - whole.plan.table.ticks_of(20)
+    wanted = whole.plan.table.pts[20:45]
+    assert ticks == (wanted - wanted[0]).tolist()
+
+
+def test_the_sound_of_an_export_is_the_films_to_the_sample(made: Make, tmp_path: Path) -> None:
+    whole = made("sound.mp4", 5)
+
+    done = export(whole.parts, 13, 41, tmp_path / "clip.mp4", REVIEW)
+
+    with av.open(str(done.path)) as container:
+        sound = np.concatenate([f.to_ndarray() for f in container.decode(audio=0)], axis=1)[0]
+    wanted = ramp(48000, 60 * 1920, 2)[0, 13 * 1920 : 41 * 1920]
+    assert done.has_audio
+    assert float(np.abs(sound[: len(wanted)] - wanted).max()) < 0.1
+
+
+def test_another_profile_than_the_proxys_encodes_all_and_is_exact_all_the_same(made: Make, tmp_path: Path) -> None:
+    whole = made("plain.mp4", 2)
+
+    done = export(whole.parts, 5, 40, tmp_path / "clip.mp4", replace(REVIEW, preset="medium"))
+
+    assert (done.frames_copied, done.frames_encoded) == (0, 35)
+    assert read_numbers(done.path) == opencv_numbers(done.path) == list(range(5, 40))
+
+
+def test_a_proxy_that_is_not_what_its_index_says_is_never_exported(made: Make, tmp_path: Path) -> None:
+    whole = made("plain.mp4", 1)
+    [(packets, proxy)] = whole.parts
+    damaged = tmp_path / "damaged.mp4"
+    data = bytearray(proxy.read_bytes())
+    key = int(np.flatnonzero(packets.key)[1])
+    at = int(packets.offset_bytes[key + 2])
+    data[at : at + 4] = struct.pack(">I", 2**31)  # a NAL unit longer than its packet
+    damaged.write_bytes(data)
+
+    with pytest.raises((ExportMismatch, BadMedia)):
+        export([(packets, damaged)], 0, 60, tmp_path / "clip.mp4", REVIEW)
+
+    assert not (tmp_path / "clip.mp4").exists()
+    assert not (tmp_path / "clip.mp4.part").exists()

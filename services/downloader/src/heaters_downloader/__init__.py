@@ -1,0 +1,1 @@
+"""Brings a video into the object store."""

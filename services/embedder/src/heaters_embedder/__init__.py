@@ -1,0 +1,1 @@
+"""Takes keyframes of exported clips and embeds them."""

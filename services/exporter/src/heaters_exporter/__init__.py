@@ -1,0 +1,1 @@
+"""Makes an approved clip a file, frame-exact and proven."""

@@ -1,0 +1,19 @@
+"""Wiring: settings, edges, handler."""
+
+from functools import partial
+
+from heaters_contracts.pipeline import work_named
+from heaters_edges.delivery import Duty
+from heaters_edges.service import Service
+from heaters_edges.settings import Settings, load
+from heaters_media.errors import BadMedia
+from heaters_media.profiles import REVIEW
+
+from heaters_exporter.handler import export
+
+
+def main() -> None:
+    """Run the exporter until SIGTERM."""
+    service = Service("exporter", load(Settings))
+    duty = Duty(work_named("export"), partial(export, objects=service.objects), REVIEW.tag, (BadMedia,))
+    service.run([duty], preload=["heaters_exporter.cut"])

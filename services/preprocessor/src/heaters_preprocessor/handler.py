@@ -1,0 +1,111 @@
+"""Plan a video, preprocess its segments, store its master."""
+
+from collections.abc import AsyncIterator
+
+from heaters_contracts.fact import Fact, Told
+from heaters_contracts.facts import (
+    SegmentPlanned,
+    SegmentPreprocessed,
+    VideoDownloaded,
+    VideoMasterStored,
+    VideoPlanned,
+)
+from heaters_contracts.facts.segment import CONTEXT_FRAMES
+from heaters_contracts.objects import frame_table_key, master_key, segment_key
+from heaters_edges.child import each_in_child, in_child
+from heaters_edges.objects import Objects, sha256_of_file
+
+from heaters_preprocessor.settings import PreprocessorSettings
+from heaters_preprocessor.transcode import FoundSegment, make_segment, make_whole_master, scan
+
+
+async def plan(told: Told[VideoDownloaded], *, objects: Objects, settings: PreprocessorSettings) -> AsyncIterator[Fact]:
+    """Each segment as soon as the scan has passed it, then the whole plan."""
+    fact = told.fact
+    async with objects.local(fact.source) as (source,):
+        with objects.desk() as desk:
+            table = desk / "frames.npz"
+            found_all = each_in_child(
+                scan,
+                source,
+                table,
+                first_s=settings.first_segment_s,
+                longest_s=settings.longest_segment_s,
+                context_frames=CONTEXT_FRAMES,
+            )
+            async for found in found_all:
+                if isinstance(found, FoundSegment):
+                    yield SegmentPlanned(
+                        source=fact.source,
+                        segment=found.segment,
+                        time_base=found.time_base,
+                        frames_known=found.frames_known,
+                        options=fact.options,
+                    )
+                    continue
+                digest = sha256_of_file(table)
+                stored = await objects.put(table, frame_table_key(told.video_id, digest), sha256=digest)
+                yield VideoPlanned(
+                    source=fact.source,
+                    technical=found.technical,
+                    frames=found.frames,
+                    time_base=found.time_base,
+                    frame_table=stored,
+                    segments=found.segments,
+                    options=fact.options,
+                )
+
+
+async def preprocess(told: Told[SegmentPlanned], *, objects: Objects, profile: str) -> SegmentPreprocessed:
+    """A segment's proxy, packet index and tiny array."""
+    fact, index = told.fact, told.fact.segment.index
+    async with objects.local(fact.source) as (source,):
+        with objects.desk() as desk:
+            made = await in_child(  # type: ignore[call-arg]  # the child is given its progress
+                make_segment,
+                source,
+                fact.segment,
+                desk,
+                frames_known=fact.frames_known,
+                context_frames=CONTEXT_FRAMES,
+            )
+            stored = {}
+            for kind, path in (("proxy", made.proxy), ("packets", made.packets), ("tiny", made.tiny)):
+                digest = sha256_of_file(path)
+                key = segment_key(told.video_id, kind, profile, index, digest, path.suffix)
+                stored[kind] = await objects.put(path, key, sha256=digest)
+
+    return SegmentPreprocessed(
+        segment=fact.segment,
+        profile=profile,
+        proxy=stored["proxy"],
+        packets=stored["packets"],
+        tiny=stored["tiny"],
+        width_px=made.width_px,
+        height_px=made.height_px,
+        options=fact.options,
+    )
+
+
+async def store_master(
+    told: Told[VideoPlanned], *, objects: Objects, settings: PreprocessorSettings
+) -> AsyncIterator[Fact]:
+    """The lossless master, unless masters are switched off: then nothing is told."""
+    fact = told.fact
+    if not settings.master:
+        return
+    async with objects.local(fact.source) as (source,):
+        with objects.desk() as desk:
+            objects.require_space(settings.master_room * fact.source.bytes)
+            made = await in_child(make_whole_master, source, desk / "master.mkv", fact.frames)  # type: ignore[call-arg]  # the child is given its progress
+            stored = await objects.put(
+                made.path,
+                master_key(told.video_id, made.sha256),
+                sha256=made.sha256,
+                storage_class=settings.master_storage_class or None,
+                keep=False,
+            )
+
+    yield VideoMasterStored(
+        master=stored, frames=made.frames, storage_class=settings.master_storage_class or "STANDARD"
+    )

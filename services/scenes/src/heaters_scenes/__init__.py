@@ -1,0 +1,1 @@
+"""Finds the cuts of a segment in its tiny array."""

@@ -1,0 +1,340 @@
+"""The laws of delivery, on a real NATS and a real S3 server."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import nats
+import pytest
+from children import Poison, add, count, crash, eat_memory, nap, refuse
+from heaters_contracts.fact import Fact, Told, Unreadable, decode, subject_of, tell
+from heaters_contracts.facts import StageFailed, VideoDownloaded, VideoRequested
+from heaters_contracts.ingest import UrlSource
+from heaters_contracts.objects import ObjectRef
+from heaters_contracts.pipeline import FACTS_STREAM, PAUSED_BUCKET, Work, work_named
+from heaters_edges import job as jobs
+from heaters_edges.bus import Bus
+from heaters_edges.child import in_child, warm_up
+from heaters_edges.delivery import Duty, Worker
+from heaters_edges.failure import Permanent, TryLater
+from heaters_edges.objects import Objects
+from heaters_edges.settings import Settings
+from heaters_edges.store import S3Store
+from heaters_edges.streams import migrate
+
+DOWNLOAD = work_named("download")
+
+
+@pytest.fixture
+async def bus(settings: Settings) -> AsyncIterator[Bus]:
+    await migrate(settings)
+    S3Store(settings).create_bucket()
+    js = (await nats.connect(settings.nats_url)).jetstream()
+    await js.purge_stream(FACTS_STREAM)
+    await js._nc.close()
+    bus = Bus(settings, source="test")
+    await bus.connect()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def objects(settings: Settings) -> Objects:
+    return Objects(S3Store(settings), settings.cache_dir, limit_bytes=1 << 30)
+
+
+def requested(
+    video_id: UUID | None = None, *, lane: str = "bulk", url: str = "https://example.org/a.mp4"
+) -> Told[Fact]:
+    video_id = video_id or uuid4()
+    fact = VideoRequested(source=UrlSource(url=url), requester="test", request_id=str(video_id))
+    return tell(fact, video_id=video_id, lane=lane, cause=None, time=datetime.now(UTC))  # type: ignore[arg-type]  # a lane
+
+
+def downloaded(told: Told[VideoRequested]) -> VideoDownloaded:
+    return VideoDownloaded(
+        source=ObjectRef(key=f"videos/{told.video_id}/source.mp4", bytes=1, sha256="0" * 64), title="a"
+    )
+
+
+@asynccontextmanager
+async def worker(
+    bus: Bus, objects: Objects, settings: Settings, handler, *, work: Work = DOWNLOAD
+) -> AsyncIterator[Worker]:  # type: ignore[no-untyped-def]  # handlers of all shapes
+    worker = Worker(bus, objects, settings, [Duty(work, handler)])
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+async def facts_of(bus: Bus, video_id: UUID) -> list[Told[Fact]]:
+    told = []
+    for message in await bus.history(video_id):
+        with suppress(Unreadable):
+            told.append(decode(message.subject, message.headers, message.data))
+    return told
+
+
+async def eventually(bus: Bus, video_id: UUID, type_: str, *, within_s: float = 15) -> Told[Fact]:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        for told in await facts_of(bus, video_id):
+            if type_ == told.fact.TYPE:
+                return told
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"no {type_} of {video_id}: {[t.fact.TYPE for t in await facts_of(bus, video_id)]}")
+
+
+async def until(look: Callable[[], Awaitable[int]], wanted: int, *, within_s: float = 15) -> None:
+    deadline = time.monotonic() + within_s
+    while (seen := await look()) != wanted:
+        assert time.monotonic() < deadline, f"still {seen}, not {wanted}"
+        await asyncio.sleep(0.02)
+
+
+async def unacknowledged(bus: Bus, consumer: str) -> int:
+    info = await bus.jetstream.consumer_info(FACTS_STREAM, consumer)
+    return (info.num_ack_pending or 0) + (info.num_pending or 0)
+
+
+async def test_a_result_is_told_with_its_cause_lane_and_work(bus: Bus, objects: Objects, settings: Settings) -> None:
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        return downloaded(told)
+
+    asked = requested(lane="interactive")
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        answer = await eventually(bus, asked.video_id, "video.downloaded")
+
+    assert (answer.cause, answer.lane) == (asked.id, "interactive")
+    assert answer.work is not None
+    assert answer.work.attempt == 1
+    assert answer.work.started <= answer.work.finished
+
+
+async def test_a_redelivered_cause_does_no_work_twice(bus: Bus, objects: Objects, settings: Settings) -> None:
+    calls = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        calls.append(told.video_id)
+        return downloaded(told)
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        await eventually(bus, asked.video_id, "video.downloaded")
+        message = next(m for m in await bus.history(asked.video_id))
+        # Beyond the duplicate window the server takes the same fact again: here, without the header that it looks at.
+        again = {k: v for k, v in message.headers.items() if k != "Nats-Msg-Id"}
+        await bus.publish_raw(message.subject, again, message.data)
+        await until(lambda: unacknowledged(bus, "download-bulk"), 0)
+
+    assert calls == [asked.video_id]
+    assert [t.fact.TYPE for t in await facts_of(bus, asked.video_id)].count("video.downloaded") == 1
+
+
+async def test_a_transient_error_is_retried_and_then_succeeds(bus: Bus, objects: Objects, settings: Settings) -> None:
+    calls = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        calls.append(1)
+        if len(calls) < 3:
+            raise TryLater("the site is busy")
+        return downloaded(told)
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        answer = await eventually(bus, asked.video_id, "video.downloaded")
+
+    assert answer.work is not None
+    assert answer.work.attempt == 3
+
+
+async def test_attempts_used_up_end_as_stage_failed_with_the_original_message(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        raise TryLater("the site is busy")
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        told = await eventually(bus, asked.video_id, "stage.failed")
+
+    assert isinstance(told.fact, StageFailed)
+    assert (told.fact.stage, told.fact.attempts, told.fact.failure_class) == ("download", 5, "transient")
+    assert told.fact.reason == "the site is busy"
+    assert told.cause == asked.id
+    assert told.fact.message_subject == f"heaters.video.requested.v1.bulk.{asked.video_id}"
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "reason"),
+    [
+        ("v1", b"{not json", "not valid"),
+        ("v1", b"{}", "field required"),
+        ("v7", None, "video.requested.v7 is not known here; this release knows version 1"),
+    ],
+)
+async def test_a_message_that_cannot_be_read_fails_once_and_the_service_goes_on(
+    bus: Bus, objects: Objects, settings: Settings, version: str, body: bytes | None, reason: str
+) -> None:
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        return downloaded(told)
+
+    bad, good = requested(), requested()
+    subject = subject_of("video.requested", 1, "bulk", bad.video_id).replace(".v1.", f".{version}.")
+    await bus.publish_raw(subject, {}, body if body is not None else json.dumps({"hello": "future"}).encode())
+    await bus.publish(good)
+    async with worker(bus, objects, settings, handler):
+        failed = await eventually(bus, bad.video_id, "stage.failed")
+        await eventually(bus, good.video_id, "video.downloaded")
+
+    assert isinstance(failed.fact, StageFailed)
+    assert failed.fact.failure_class == "bad_input"
+    assert reason in failed.fact.reason
+    assert [t.fact.TYPE for t in [failed]] == ["stage.failed"]
+
+
+async def test_a_permanent_error_is_told_at_once(bus: Bus, objects: Objects, settings: Settings) -> None:
+    calls = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        calls.append(1)
+        raise Poison("no such page")
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        told = await eventually(bus, asked.video_id, "stage.failed")
+
+    assert isinstance(told.fact, StageFailed)
+    assert (told.fact.reason, told.fact.failure_class, told.fact.attempts) == ("no such page", "bad_input", 1)
+    assert len(calls) == 1
+
+
+async def test_the_interactive_lane_goes_first(bus: Bus, objects: Objects, settings: Settings) -> None:
+    order = []
+    begun = asyncio.Event()
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        order.append(told.lane)
+        begun.set()
+        await asyncio.sleep(0.1)
+        return downloaded(told)
+
+    bulk = [requested() for _ in range(4)]
+    urgent = requested(lane="interactive")
+    for told in bulk:
+        await bus.publish(told)
+    async with worker(bus, objects, settings, handler):
+        await begun.wait()
+        await bus.publish(urgent)
+        for told in (*bulk, urgent):
+            await eventually(bus, told.video_id, "video.downloaded")
+
+    assert order.index("interactive") <= 2  # at most the one in hand, and one that was taken before it came
+
+
+async def test_work_that_outlasts_the_grace_is_handed_back_at_once(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    begun = asyncio.Event()
+
+    async def slow(told: Told[VideoRequested]) -> VideoDownloaded:
+        begun.set()
+        await asyncio.sleep(60)
+        return downloaded(told)
+
+    async def quick(told: Told[VideoRequested]) -> VideoDownloaded:
+        return downloaded(told)
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, slow):
+        await begun.wait()
+    second = Bus(settings, source="test")
+    await second.connect()
+    async with worker(second, objects, settings, quick):
+        answer = await eventually(second, asked.video_id, "video.downloaded", within_s=10)
+    await second.close()
+
+    assert answer.work is not None
+    assert answer.work.attempt == 1  # what was handed back did not count
+
+
+async def test_a_job_that_always_kills_its_worker_is_given_up(bus: Bus, objects: Objects, settings: Settings) -> None:
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        raise AssertionError("it must not be tried a sixth time")
+
+    asked = requested()
+    ack = await bus.publish(asked)
+    attempts = await bus.bucket("heaters_attempts")
+    await attempts.put(f"download-bulk.{ack.sequence}", b"5")  # five workers began, and none said how it ended
+    info = await bus.jetstream.consumer_info(FACTS_STREAM, "download-bulk")
+    assert info.name == "download-bulk"
+    async with worker(bus, objects, settings, handler):
+        told = await eventually(bus, asked.video_id, "stage.failed")
+
+    assert isinstance(told.fact, StageFailed)
+    assert "did not survive this message 5 times" in told.fact.reason
+
+
+async def test_a_paused_stage_takes_nothing_until_it_is_resumed(bus: Bus, objects: Objects, settings: Settings) -> None:
+    calls = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        calls.append(1)
+        return downloaded(told)
+
+    paused = await bus.bucket(PAUSED_BUCKET)
+    await paused.put("download", b"test")
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        await asyncio.sleep(0.5)
+        taken_while_paused = len(calls)
+        await paused.delete("download")
+        await eventually(bus, asked.video_id, "video.downloaded")
+
+    assert taken_while_paused == 0
+
+
+# --- children -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> None:
+    warm_up(["children"])
+
+
+async def test_a_child_returns_raises_and_reports() -> None:
+    shares: list[float] = []
+    jobs.begin(jobs.Job("test", 30, 1 << 30, report=shares.append))
+
+    assert await in_child(add, 2, 3) == 5
+    with pytest.raises(Poison, match="not this one"):
+        await in_child(refuse)
+    assert await in_child(count) == 10
+    assert shares[0] == 0.0
+    assert shares[-1] == 1.0
+    assert jobs.current().cpu_s > 0
+
+
+async def test_a_child_is_held_to_its_deadline_memory_and_life() -> None:
+    jobs.begin(jobs.Job("test", 0.5, 1 << 30))
+    with pytest.raises(RuntimeError, match="not done within"):
+        await in_child(nap, 60)
+    jobs.begin(jobs.Job("test", 30, 128 << 20))
+    with pytest.raises(Permanent, match="of memory"):
+        await in_child(eat_memory)
+    with pytest.raises(RuntimeError, match="SIGSEGV"):
+        await in_child(crash)
+    assert not jobs.current().children
