@@ -2,7 +2,8 @@ import base64
 
 import numpy as np
 import pytest
-from heaters_embedder.core import UnusableVector, pack, pool, unit, unpack
+from heaters_embedder.core import pack, pool, unit, unpack
+from heaters_embedder.errors import UnusableVector
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

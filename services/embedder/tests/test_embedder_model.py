@@ -4,7 +4,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from heaters_embedder.model import MODELS, EfficientNetLite0, Network, SameConv, UnknownModel, UnreadableImage, load
+from heaters_embedder.errors import UnknownModel, UnreadableImage
+from heaters_embedder.model import MODELS, EfficientNetLite0, Network, SameConv, load
 from PIL import Image, ImageDraw
 
 

@@ -167,15 +167,17 @@ class Bus:
                 log.warning("nats does not answer yet", extra={"reason": str(problem)})
                 await asyncio.sleep(1)
 
-    async def close(self) -> None:
-        """End all subscriptions and the connection. What was fetched and not acknowledged is given to somebody else."""
+    async def release(self) -> None:
+        """End all subscriptions. What was fetched and not acknowledged is given to somebody else."""
         for subscriber in self.broker.subscribers:
             await subscriber.stop()
-        # The broker's own stop drains, which waits up to 30 s for a pull subscription to fall silent.
-        client = self.client
         with suppress(NatsError, OSError, TimeoutError):
-            await client.flush(timeout=1)
-        await client.close()
+            await self.client.flush(timeout=1)
+
+    async def close(self) -> None:
+        """End all subscriptions and the connection, without the drain that waits up to 30 s for a pull to fall silent."""
+        await self.release()
+        await self.client.close()
 
     @property
     def client(self) -> Client:

@@ -87,7 +87,7 @@ class Service:
     async def _stop(self) -> None:
         if self._worker:
             await self._worker.stop()
-        await self._bus.close()
+        await self._bus.release()  # FastStream closes the connection
 
     def _not_ready(self) -> str | None:
         if self._worker is None:

@@ -8,9 +8,9 @@ from heaters_edges.service import Service
 from heaters_edges.settings import load
 from heaters_media.errors import BadMedia
 
-from heaters_embedder.core import UnusableVector
+from heaters_embedder.errors import UnknownModel, UnreadableImage, UnusableVector, UnusableWeights
 from heaters_embedder.handler import embed, keyframe
-from heaters_embedder.model import UnreadableImage
+from heaters_embedder.pictures import PRELOAD
 from heaters_embedder.settings import EmbedderSettings
 
 
@@ -31,8 +31,8 @@ def main() -> None:
                 work_named("embed"),
                 partial(embed, objects=objects, settings=settings),
                 settings.model,
-                (UnreadableImage, UnusableVector),
+                (UnreadableImage, UnusableVector, UnknownModel, UnusableWeights),
             ),
         ],
-        preload=["heaters_embedder.pictures"],
+        preload=("heaters_embedder.pictures", *PRELOAD),
     )

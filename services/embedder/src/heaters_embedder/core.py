@@ -6,15 +6,13 @@ import binascii
 import numpy as np
 import numpy.typing as npt
 
+from heaters_embedder.errors import UnusableVector
+
 Vectors = npt.NDArray[np.float32]
 
 _PACKED = np.dtype("<f2")
 _ZERO = 1e-6
 """A length below this has no direction left in float32."""
-
-
-class UnusableVector(ValueError):
-    """A vector that cannot be searched for: not finite, without direction, or of another shape than was said."""
 
 
 def unit(vectors: npt.NDArray[np.floating]) -> Vectors:

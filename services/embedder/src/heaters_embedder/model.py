@@ -15,24 +15,13 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from heaters_embedder.core import Vectors, unit
+from heaters_embedder.errors import UnknownModel, UnreadableImage, UnusableWeights
 
 _BATCH = 8
 """Pictures in one pass: more gains nothing on a CPU and costs memory."""
 
 _PIXELS_MAX = 64_000_000
 """A picture of more pixels is refused before it is decoded (8K has 33 million)."""
-
-
-class UnreadableImage(ValueError):
-    """The bytes are not a whole JPEG picture of a sensible size."""
-
-
-class UnknownModel(ValueError):
-    """No model of this name is plugged in."""
-
-
-class UnusableWeights(ValueError):
-    """The model's weights are not installed, or are not this network's."""
 
 
 class Embedder(Protocol):

@@ -9,6 +9,7 @@ from heaters_edges.settings import Settings, load
 from heaters_media.errors import BadMedia
 from heaters_media.profiles import REVIEW
 
+from heaters_exporter.cut import PRELOAD
 from heaters_exporter.handler import export
 
 
@@ -16,4 +17,4 @@ def main() -> None:
     """Run the exporter until SIGTERM."""
     service = Service("exporter", load(Settings))
     duty = Duty(work_named("export"), partial(export, objects=service.objects), REVIEW.tag, (BadMedia,))
-    service.run([duty], preload=["heaters_exporter.cut"])
+    service.run([duty], preload=("heaters_exporter.cut", *PRELOAD))

@@ -11,6 +11,7 @@ from heaters_media.profiles import REVIEW
 
 from heaters_preprocessor.handler import plan, preprocess, store_master
 from heaters_preprocessor.settings import PreprocessorSettings
+from heaters_preprocessor.transcode import PRELOAD
 
 
 def main() -> None:
@@ -34,5 +35,5 @@ def main() -> None:
                 (BadMedia,),
             ),
         ],
-        preload=["heaters_preprocessor.transcode"],
+        preload=("heaters_preprocessor.transcode", *PRELOAD),
     )

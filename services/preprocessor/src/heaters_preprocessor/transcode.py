@@ -1,19 +1,28 @@
-"""The edge to film: what runs in child processes. The service itself never imports PyAV."""
+"""The edge to film: what runs in child processes.
+
+PyAV is imported inside the functions: the children come from a process that has it already (`PRELOAD`), and the service
+itself, which only waits for them, stays small.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from heaters_contracts.facts.video import AudioFormat, Technical
 from heaters_contracts.spans import Segment
-from heaters_media.master import Master, make_master
-from heaters_media.plan import Plan, PlannedSegment, plan
-from heaters_media.preprocess import PreprocessedSegment, preprocess
-from heaters_media.probe import Probe, probe
 from heaters_media.profiles import REVIEW
 
 from heaters_preprocessor.core import with_frames_known
+
+if TYPE_CHECKING:
+    from heaters_media.master import Master
+    from heaters_media.plan import PlannedSegment
+    from heaters_media.preprocess import PreprocessedSegment
+    from heaters_media.probe import Probe
+
+PRELOAD = ("heaters_media.master", "heaters_media.plan", "heaters_media.preprocess")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +59,13 @@ def scan(
     Raises:
         BadMedia: what is wrong with the film.
     """
-    time_base = probe(source).time_base
-    whole: list[Plan] = []
+    from heaters_media.plan import Plan, plan
+    from heaters_media.probe import probe
 
-    def pieces() -> Iterator[PlannedSegment]:
+    time_base = probe(source).time_base
+    whole: list["Plan"] = []
+
+    def pieces() -> Iterator["PlannedSegment"]:
         for item in plan(source, first_s=Fraction(first_s), longest_s=Fraction(longest_s)):
             if isinstance(item, Plan):
                 whole.append(item)
@@ -75,8 +87,11 @@ def make_segment(
     frames_known: int,
     context_frames: int,
     progress: Callable[[int, int], None],
-) -> PreprocessedSegment:
+) -> "PreprocessedSegment":
     """A segment's proxy, packet index and tiny array, in one decode. Raises BadMedia."""
+    from heaters_media.plan import PlannedSegment
+    from heaters_media.preprocess import preprocess
+
     piece = PlannedSegment(segment.index, segment.first_frame, segment.frames, segment.start_ticks, segment.end_ticks)
     return preprocess(
         source,
@@ -89,12 +104,14 @@ def make_segment(
     )
 
 
-def make_whole_master(source: Path, out: Path, frames: int, *, progress: Callable[[int, int], None]) -> Master:
+def make_whole_master(source: Path, out: Path, frames: int, *, progress: Callable[[int, int], None]) -> "Master":
     """The lossless master, verified. Raises BadMedia."""
+    from heaters_media.master import make_master
+
     return make_master(source, out, lambda done: progress(done, frames))
 
 
-def _segment(piece: PlannedSegment) -> Segment:
+def _segment(piece: "PlannedSegment") -> Segment:
     return Segment(
         index=piece.index,
         first_frame=piece.first_frame,
@@ -104,7 +121,7 @@ def _segment(piece: PlannedSegment) -> Segment:
     )
 
 
-def _technical(found: Probe) -> Technical:
+def _technical(found: "Probe") -> Technical:
     audio = found.audio
     return Technical(
         container=found.container,

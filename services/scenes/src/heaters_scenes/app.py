@@ -10,7 +10,7 @@ from heaters_edges.settings import Settings, load
 from heaters_media.errors import BadMedia
 
 from heaters_scenes.core import AdaptiveParameters, InvalidParameters, UnusableTiny
-from heaters_scenes.detect import tag
+from heaters_scenes.detect import PRELOAD, tag
 from heaters_scenes.handler import detect_scenes
 
 
@@ -27,4 +27,4 @@ def main() -> None:
         key_tag=f"adaptive-{sha256_of(detector)[:8]}",
     )
     permanent = (BadMedia, UnusableTiny, InvalidParameters)
-    service.run([Duty(work_named("scenes"), handler, detector, permanent)], preload=["heaters_scenes.detect"])
+    service.run([Duty(work_named("scenes"), handler, detector, permanent)], preload=PRELOAD)

@@ -1,4 +1,8 @@
-"""PySceneDetect over a tiny array: the only module that imports it. Nothing is decoded here."""
+"""PySceneDetect over a tiny array: the only module that imports it. Nothing is decoded here.
+
+It is imported inside the function: the children come from a process that has it already (`PRELOAD`), and the service
+itself, which only waits for them, stays small.
+"""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -6,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from heaters_media.tiny import Tiny
-from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode, StatsManager
 
 from heaters_scenes.core import (
     TINY_SHAPE,
@@ -19,6 +22,8 @@ from heaters_scenes.core import (
     decide,
     score,
 )
+
+PRELOAD = ("heaters_scenes.detect", "scenedetect")
 
 _FPS = 25.0
 """PySceneDetect wants a rate to count frames with; with lengths in frames, as here, any rate gives the same result."""
@@ -88,6 +93,8 @@ def detect_file(tiny: Path, scores: Path, parameters: AdaptiveParameters) -> tup
 
 def _measure(frames: npt.NDArray[np.uint8], parameters: AdaptiveParameters) -> tuple[Floats, Floats]:
     """PySceneDetect's own adaptive ratio and content value of each row, 0 where it gives none (the first and last few)."""
+    from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode, StatsManager
+
     detector = AdaptiveDetector(
         adaptive_threshold=parameters.ratio,
         min_scene_len=1,  # its own rule remembers the last cut, and so would differ between segments

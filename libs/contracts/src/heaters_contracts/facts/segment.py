@@ -10,7 +10,6 @@ from heaters_contracts.model import Model
 from heaters_contracts.objects import ObjectRef
 from heaters_contracts.spans import Frame, Segment, TimeBase
 
-
 CONTEXT_FRAMES = 100
 """A segment's tiny array goes this far beyond both its ends, so that detection needs no neighbour."""
 

@@ -1,0 +1,50 @@
+# Two commands on a fresh machine with Python 3.11 and make: `make demo` and `make test`. Everything lands in .venv and .local.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+UV     := $(VENV)/bin/uv
+# uv reads no pip configuration; where pip knows a folder of wheels, uv is told of it.
+export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
+PACKAGES := $(wildcard libs/*) $(wildcard services/*) deploy/local
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lock docs clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  VIDEO=path|url  film for demo      ONCE=1  demo runs through by itself and stops      ONLY=name  one benchmark"
+
+setup: $(STAMP) ## make the environment in .venv, with the heaters command in it
+
+$(STAMP): constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(addprefix --editable ./,$(PACKAGES))
+	@touch $@
+
+demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
+	$(VENV)/bin/heaters demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(ONCE),--once)
+
+test: setup ## every test, against the same real servers (ARGS= for pytest)
+	$(PY) -m pytest $(ARGS)
+
+check: setup ## format, lint, types, import laws
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy libs/*/src services/*/src deploy/local/src
+	$(VENV)/bin/lint-imports --no-cache
+
+bench: setup ## measure beside the peers (ONLY=name)
+	$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+docs: setup ## make the generated documents again
+	$(PY) -m heaters_contracts.schemas libs/contracts/schemas
+	$(PY) -m heaters_contracts.document docs/pipeline.md
+
+lock: setup ## resolve all versions anew into constraints.txt
+	UV_FIND_LINKS= $(UV) lock --upgrade
+	UV_FIND_LINKS= $(UV) export --quiet --all-packages --all-extras --all-groups --no-emit-workspace --no-annotate --no-header --no-hashes --output-file constraints.txt
+
+clean: ## remove the environment and everything local
+	rm -rf $(VENV) .local build .mypy_cache .ruff_cache .pytest_cache .hypothesis
