@@ -22,7 +22,7 @@ class DownloaderSettings(Settings):
 
     @field_validator("allow_hosts", "s3_sources", mode="before")
     @classmethod
-    def _comma_separated(cls, value: Any) -> Any:
+    def _parted_by_commas(cls, value: Any) -> Any:
         return tuple(filter(None, (p.strip() for p in value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("allow_hosts")

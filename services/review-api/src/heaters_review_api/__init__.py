@@ -1,0 +1,1 @@
+"""Admission, decisions, the projection, search and the reviewers' pages."""

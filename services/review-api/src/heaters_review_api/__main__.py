@@ -1,0 +1,75 @@
+"""`python -m heaters_review_api [serve | migrate | rebuild]`."""
+
+import argparse
+import asyncio
+import sys
+
+import uvicorn
+from heaters_edges import streams, telemetry
+from heaters_edges.settings import load
+from heaters_edges.store import S3Store
+
+from heaters_review_api.app import Application
+from heaters_review_api.db.engine import make_engine
+from heaters_review_api.db.migrate import migrate
+from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
+from heaters_review_api.settings import Settings
+
+
+def serve(settings: Settings) -> None:
+    """Answer until SIGTERM; open event streams are cut off after a second."""
+    application = Application(settings)
+    uvicorn.run(
+        application.asgi,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=30,
+    )
+
+
+async def migrate_all(settings: Settings) -> None:
+    """Make streams, consumers and buckets, the database's tables and the S3 bucket, as far as they are missing."""
+    await streams.migrate(settings)
+    engine = make_engine(settings)
+    try:
+        await migrate(engine)
+    finally:
+        await engine.dispose()
+    await asyncio.to_thread(S3Store(settings).create_bucket)
+
+
+async def rebuild_all(settings: Settings) -> int:
+    """Make the projection again from the facts."""
+    engine = make_engine(settings)
+    try:
+        return await rebuild(engine)
+    finally:
+        await engine.dispose()
+
+
+def main() -> None:
+    """Read the command and do it."""
+    parser = argparse.ArgumentParser(prog="heaters_review_api", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=("serve", "migrate", "rebuild"), default="serve")
+    command = parser.parse_args().command
+    settings = load(Settings)
+    telemetry.start("review-api", settings)
+    if command == "serve":
+        serve(settings)
+    elif command == "migrate":
+        asyncio.run(migrate_all(settings))
+    else:
+        try:
+            replayed = asyncio.run(rebuild_all(settings))
+        except ProjectorRuns as problem:
+            sys.exit(str(problem))
+        sys.stdout.write(f"{replayed} facts replayed\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Wiring: settings become edges, edges become the desk, and the desk an ASGI application."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from heaters_edges.bus import Bus
+from heaters_edges.objects import Objects
+from heaters_edges.store import S3Store
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from heaters_review_api.admission import Admission
+from heaters_review_api.db.engine import make_engine
+from heaters_review_api.db.passed import Passed, listen
+from heaters_review_api.db.projector import Projector
+from heaters_review_api.db.queries import Queries
+from heaters_review_api.decisions import Decisions
+from heaters_review_api.ledgers import Ledgers
+from heaters_review_api.live import Changes, ProgressBoard
+from heaters_review_api.playback import Playback
+from heaters_review_api.readiness import Readiness
+from heaters_review_api.settings import Settings
+from heaters_review_api.web import clips, health, ingest, pages, problems, videos, watch
+from heaters_review_api.web.auth import Authentication, Tokens
+from heaters_review_api.web.desk import Desk
+from heaters_review_api.web.headers import add_security
+
+log = logging.getLogger(__name__)
+
+ROUTES = [
+    *health.HANDLERS,
+    *pages.HANDLERS,
+    *watch.HANDLERS,
+    *videos.HANDLERS,
+    *clips.HANDLERS,
+    *ingest.HANDLERS,
+]
+
+
+class Application:
+    """One replica of review-api: its edges, its background tasks and its routes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.bus = Bus(settings, source="review-api")
+        self.engine: AsyncEngine = make_engine(settings)
+        self.passed = Passed()
+        self.projector = Projector(self.engine, self.passed)
+        queries = Queries(self.engine)
+        objects = Objects(
+            S3Store(settings),
+            settings.cache_dir,
+            limit_bytes=settings.cache_limit_bytes,
+            free_space_bytes=settings.free_space_bytes,
+        )
+        ledgers = Ledgers(objects, queries, kept=settings.ledgers_kept)
+        wait_s = settings.decision_timeout_s
+        self.desk = Desk(
+            settings=settings,
+            tokens=Tokens(settings.token),
+            queries=queries,
+            ledgers=ledgers,
+            playback=Playback(objects, queries, ledgers, limit_bytes=settings.playback_cache_bytes),
+            decisions=Decisions(self.bus, queries, self.passed, timeout_s=wait_s),
+            admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s),
+            objects=objects,
+            progress=ProgressBoard(),
+            changes=Changes(queries, self.passed),
+            readiness=Readiness(self.bus, queries, objects, self.projector, self.passed),
+        )
+        self.asgi = Litestar(
+            route_handlers=ROUTES,
+            dependencies={"desk": Provide(lambda: self.desk, sync_to_thread=False)},
+            middleware=[DefineMiddleware(Authentication, tokens=self.desk.tokens)],
+            exception_handlers=problems.HANDLERS,
+            after_request=add_security,
+            lifespan=[self._lifespan],
+            openapi_config=OpenAPIConfig(
+                title="Heaters review API",
+                version="1",
+                path="/openapi",
+                render_plugins=[],
+                security=[{"token": []}],
+                components=Components(
+                    security_schemes={
+                        "token": SecurityScheme(type="http", scheme="bearer", description="HEATERS_TOKEN")
+                    }
+                ),
+            ),
+            debug=False,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(_named(name, work), name=name)
+            for name, work in (
+                ("listener", listen(self.engine, self.passed)),
+                ("bus", self._on_the_bus()),
+            )
+        ]
+        try:
+            yield
+        finally:
+            self.desk.changes.closing.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.bus.close()
+            await self.engine.dispose()
+
+    async def _on_the_bus(self) -> None:
+        """Whatever needs NATS begins once it answers; pages are answered before."""
+        await self.bus.connect()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_named("projector", self.projector.run(self.bus)))
+            group.create_task(_named("admission", self.desk.admission.consume(self.bus)))
+            group.create_task(_named("progress", self.desk.progress.watch(self.bus)))
+
+
+async def _named(name: str, work: Coroutine[Any, Any, None]) -> None:
+    """A task that ends by itself is a mistake of ours: say so, for nobody waits for it."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        log.exception("a background task ended", extra={"task": name})
+        raise
+    log.error("a background task ended without a reason", extra={"task": name})
+
+
+def make_app(settings: Settings) -> ASGIApp:
+    """The ASGI application of one replica."""
+    return Application(settings).asgi

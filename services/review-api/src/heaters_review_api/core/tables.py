@@ -1,0 +1,280 @@
+"""The projection of one video, row by row. Field names are column names; every value comes from facts and their place in the stream."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from heaters_contracts.fact import Lane
+from heaters_contracts.facts.clip import Keyframe, Proof
+from heaters_contracts.facts.segment import Cut
+from heaters_contracts.facts.stage import FailureClass
+from heaters_contracts.facts.video import Technical
+from heaters_contracts.ingest import Options, Source
+from heaters_contracts.objects import ObjectRef
+
+from heaters_review_api.core.states import ClipState, Verdict, VideoState
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video: what was asked for, what it is, and how far it is."""
+
+    id: UUID
+    state: VideoState = VideoState.NEW
+    version: int = 0
+    """Sequence of the last message of this video, readable or not: what a decision is validated against."""
+    lane: Lane = "bulk"
+    requester: str = ""
+    request_id: str = ""
+    requested_at: datetime | None = None
+    requested_sequence: int | None = None
+    """Sequence of video.requested: the order in which videos are listed."""
+    source: Source | None = None
+    options: Options | None = None
+    rejected_reason: str | None = None
+    title: str | None = None
+    source_object: ObjectRef | None = None
+    downloaded_at: datetime | None = None
+    downloaded_sequence: int | None = None
+    technical: Technical | None = None
+    frames: int | None = None
+    time_base_num: int | None = None
+    time_base_den: int | None = None
+    start_ticks: int | None = None
+    end_ticks: int | None = None
+    frame_table: ObjectRef | None = None
+    segments_total: int | None = None
+    segments_done: int = 0
+    """Segments whose scenes are detected."""
+    planned_at: datetime | None = None
+    planned_sequence: int | None = None
+    preprocessed_at: datetime | None = None
+    """When the last segment was; None until then."""
+    detected_at: datetime | None = None
+    """When the scenes of the last segment were; None until then."""
+    master: ObjectRef | None = None
+    master_stored_at: datetime | None = None
+    master_sequence: int | None = None
+    failures: int = 0
+    """Open ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment: how far it is, and where its proxy lies."""
+
+    video_id: UUID
+    index: int
+    first_frame: int
+    frames: int
+    start_ticks: int
+    end_ticks: int
+    planned_at: datetime | None = None
+    preprocessed_at: datetime | None = None
+    preprocessed_sequence: int | None = None
+    profile: str | None = None
+    proxy: ObjectRef | None = None
+    packets: ObjectRef | None = None
+    tiny: ObjectRef | None = None
+    storyboard: ObjectRef | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    detected_at: datetime | None = None
+    detected_sequence: int | None = None
+    detector: str | None = None
+    cuts: tuple[Cut, ...] = ()
+    """As the detector told them; `CutRow`s are what they came to."""
+
+    @property
+    def end_frame(self) -> int:
+        """One past the segment's last frame."""
+        return self.first_frame + self.frames
+
+
+@dataclass(frozen=True, slots=True)
+class CutRow:
+    """A cut that stands: the boundary of two clips."""
+
+    video_id: UUID
+    frame: int
+    kind: str
+    extent_start: int
+    extent_end: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The frames [start_frame, end_frame) between two cuts; what was decided about them, and what became of it."""
+
+    id: UUID
+    video_id: UUID
+    video_sequence: int
+    """The video's place in the order of requests."""
+    start_frame: int
+    end_frame: int
+    state: ClipState = ClipState.PENDING_REVIEW
+    live: bool = True
+    """False once its cuts have changed."""
+    confidence_in: float | None = None
+    confidence_out: float | None = None
+    verdict: Verdict | None = None
+    decision_id: UUID | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    group_id: UUID | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    export_id: UUID | None = None
+    exported_at: datetime | None = None
+    export_object: ObjectRef | None = None
+    proof: Proof | None = None
+    keyframe_id: UUID | None = None
+    keyframed_at: datetime | None = None
+    keyframes: tuple[Keyframe, ...] = ()
+    embed_id: UUID | None = None
+    embedded_at: datetime | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What a clip looks like to a model."""
+
+    clip_id: UUID
+    model: str
+    strategy: str
+    video_id: UUID
+    dimensions: int
+    vector: bytes
+    """Little-endian float16, unit length."""
+    frame_vectors: ObjectRef | None
+    fact_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A message that a stage gave up."""
+
+    id: UUID
+    video_id: UUID
+    stage: str
+    reason: str
+    failure_class: FailureClass
+    attempts: int
+    at: datetime
+    sequence: int
+    cause: UUID | None
+    segment_index: int | None
+    clip_id: UUID | None
+    message_subject: str
+    message_sequence: int
+    open: bool = True
+    """False once the stage has done it after all, or nobody wants it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact of the video, as its history shows it; that it is here says that it was applied."""
+
+    fact_id: UUID
+    video_id: UUID
+    sequence: int
+    type: str
+    at: datetime
+    """When the stream stored it."""
+    cause: UUID | None = None
+    stage: str | None = None
+    """The kind of work that found it out, if one did."""
+    segment_index: int | None = None
+    clip_id: UUID | None = None
+    by: str | None = None
+    note: str | None = None
+    attempt: int | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    cpu_s: float | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    host: str | None = None
+    reused: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's verdict on a clip, whether it still stands or not."""
+
+    fact_id: UUID
+    video_id: UUID
+    clip_id: UUID
+    sequence: int
+    verdict: Verdict
+    by: str
+    at: datetime
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """An object that nobody wants any more: its result came for a decision that no longer stands."""
+
+    key: str
+    video_id: UUID
+    bytes: int
+    fact_id: UUID
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Whether a stage rests. Lives with the nil video."""
+
+    name: str
+    paused: bool
+    by: str
+    reason: str
+    at: datetime
+    sequence: int
+
+
+@dataclass(slots=True)
+class Tables:
+    """All rows of one video. The rows are frozen; a fold replaces them in a copy."""
+
+    video: Video
+    segments: dict[int, Segment] = field(default_factory=dict)
+    cuts: dict[int, CutRow] = field(default_factory=dict)
+    clips: dict[UUID, Clip] = field(default_factory=dict)
+    failures: dict[UUID, Failure] = field(default_factory=dict)
+    events: dict[UUID, Event] = field(default_factory=dict)
+    decisions: dict[UUID, Decision] = field(default_factory=dict)
+    discarded: dict[str, Discarded] = field(default_factory=dict)
+    embeddings: dict[tuple[UUID, str, str], Embedding] = field(default_factory=dict)
+    """Only those that were just told: they are written, never read back into a fold."""
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, video_id: UUID) -> "Tables":
+        """A video of which nothing is known."""
+        return cls(Video(video_id))
+
+    def copy(self) -> "Tables":
+        """The same rows in dictionaries of its own."""
+        return Tables(
+            self.video,
+            *(dict(rows) for rows in self._dictionaries()),
+        )
+
+    def _dictionaries(self) -> tuple[dict[Any, Any], ...]:
+        return (
+            self.segments,
+            self.cuts,
+            self.clips,
+            self.failures,
+            self.events,
+            self.decisions,
+            self.discarded,
+            self.embeddings,
+            self.stages,
+        )

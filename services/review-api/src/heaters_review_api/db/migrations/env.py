@@ -1,0 +1,14 @@
+"""Alembic's environment: runs on the connection that `db.migrate` gives it."""
+
+from alembic import context
+
+from heaters_review_api.db.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    include_schemas=True,
+    version_table_schema="app",
+)
+with context.begin_transaction():
+    context.run_migrations()

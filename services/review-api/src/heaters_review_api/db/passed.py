@@ -1,0 +1,83 @@
+"""How far the projection is, as every replica learns it."""
+
+import asyncio
+import logging
+
+import psycopg
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from heaters_review_api.db import schema
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "heaters_projection"
+_POLL_S = 1.0
+
+
+class Lagging(Exception):
+    """The projection has not passed a sequence in the time that was given."""
+
+
+class Passed:
+    """The sequence up to which the tables hold every fact. Moves when this replica projects, or hears that another did."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self._moved = asyncio.Event()
+
+    def advance(self, sequence: int) -> None:
+        """The tables hold everything up to here."""
+        if sequence > self.sequence:
+            self.sequence = sequence
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    async def wait_for(self, sequence: int, *, timeout_s: float) -> None:
+        """Wait until the tables hold a fact.
+
+        Raises:
+            Lagging: they do not, after `timeout_s`.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.sequence < sequence:
+                    await self._moved.wait()
+        except TimeoutError:
+            raise Lagging(
+                f"the projection is at fact {self.sequence} and has not come to {sequence} in {timeout_s:g} s"
+            ) from None
+
+    async def moved(self, timeout_s: float, *, unless: asyncio.Event) -> bool:
+        """Wait until it has moved, or something else happens. True if it moved."""
+        waiting = {asyncio.ensure_future(self._moved.wait()), asyncio.ensure_future(unless.wait())}
+        before = self.sequence
+        try:
+            await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return self.sequence > before
+
+
+async def read_checkpoint(engine: AsyncEngine) -> int:
+    """How far the tables are, asked of the database."""
+    async with engine.connect() as connection:
+        return int((await connection.execute(select(schema.checkpoint.c.sequence))).scalar_one())
+
+
+async def listen(engine: AsyncEngine, passed: Passed) -> None:
+    """Hear from the database how far the projection is, for ever; asks once a second beside, should a notice be lost."""
+    address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                while True:
+                    passed.advance(await read_checkpoint(engine))
+                    async for notice in connection.notifies(timeout=_POLL_S):
+                        passed.advance(int(notice.payload))
+        except (psycopg.Error, SQLAlchemyError, OSError) as problem:
+            log.warning("listening for the projection broke off", extra={"reason": str(problem)})
+            await asyncio.sleep(_POLL_S)

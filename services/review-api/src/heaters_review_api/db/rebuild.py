@@ -1,0 +1,65 @@
+"""Drop the projection, and make it again from the facts that the database keeps verbatim."""
+
+import logging
+
+from heaters_edges.bus import Stored
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from heaters_review_api.db import schema
+from heaters_review_api.db.locks import PROJECTION
+from heaters_review_api.db.passed import Passed
+from heaters_review_api.db.projector import Projector
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500
+
+
+class ProjectorRuns(RuntimeError):
+    """A projector holds the lock; two may not write the tables."""
+
+
+async def rebuild(engine: AsyncEngine) -> int:
+    """Replay all facts into empty tables.
+
+    Returns:
+        How many messages were replayed. Those that came to the stream meanwhile follow when a projector runs again.
+
+    Raises:
+        ProjectorRuns: a replica of review-api is projecting.
+    """
+    async with engine.connect() as lock:
+        held = (await lock.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": PROJECTION})).scalar_one()
+        await lock.commit()
+        if not held:
+            raise ProjectorRuns("a replica of review-api is projecting: stop all of them first")
+        try:
+            await _empty(engine)
+            projector = Projector(engine, Passed())
+            await projector.resume()
+            replayed = 0
+            while batch := await _next(engine, projector.position):
+                await projector.apply(batch)
+                replayed += len(batch)
+            log.info("the projection was made again", extra={"facts": replayed, "position": projector.position})
+            return replayed
+        finally:
+            await lock.invalidate()
+
+
+async def _empty(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        names = ", ".join(str(table) for table in schema.PROJECTION)
+        await connection.execute(text(f"TRUNCATE {names}"))
+        await connection.execute(update(schema.checkpoint).values(sequence=0))
+
+
+async def _next(engine: AsyncEngine, after: int) -> list[Stored]:
+    message = schema.message
+    query = select(message).where(message.c.sequence > after).order_by(message.c.sequence).limit(_BATCH)
+    async with engine.connect() as connection:
+        return [
+            Stored(row.sequence, row.stored_at, row.subject, row.headers, bytes(row.data))
+            for row in await connection.execute(query)
+        ]

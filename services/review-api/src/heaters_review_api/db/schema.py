@@ -1,0 +1,416 @@
+"""The tables, as SQLAlchemy sees them. The migrations make them; a test compares the two.
+
+- `projection`: what the facts come to, one table a row type of `core.tables`. Only the projector writes it.
+- `facts`: every message verbatim, so that the stream can be given back from it.
+- `app`: what is no fact.
+"""
+
+import struct
+from typing import Any
+
+from heaters_contracts.fact import LANES
+from heaters_contracts.facts.clip import Keyframe, Proof
+from heaters_contracts.facts.segment import Cut
+from heaters_contracts.facts.video import Technical
+from heaters_contracts.ingest import Options, Source
+from heaters_contracts.objects import ObjectRef
+from pgvector.sqlalchemy import HALFVEC
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from heaters_review_api.core.states import VERDICTS, ClipState, VideoState
+from heaters_review_api.db.texts import plain
+
+metadata = MetaData()
+
+
+class Json(TypeDecorator[Any]):
+    """A value of the contracts as jsonb."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def __init__(self, of: Any) -> None:
+        super().__init__()
+        self.of = of
+        self._adapter: TypeAdapter[Any] = TypeAdapter(of)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """To plain JSON values."""
+        return None if value is None else plain(self._adapter.dump_python(value, mode="json"))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Back to the frozen model."""
+        return None if value is None else self._adapter.validate_python(value, strict=False)
+
+
+class Tags(TypeDecorator[tuple[str, ...]]):
+    """A tuple of texts as text[]."""
+
+    impl = ARRAY(Text)
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> list[str] | None:
+        """To a list."""
+        return None if value is None else list(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:
+        """Back to a tuple."""
+        return None if value is None else tuple(value)
+
+
+class HalfVectorBytes(TypeDecorator[bytes]):
+    """Little-endian float16 values as a halfvec of any dimension."""
+
+    impl = HALFVEC
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> list[float] | None:
+        """To what the driver sends."""
+        return None if value is None else list(struct.unpack(f"<{len(value) // 2}e", value))
+
+    def process_result_value(self, value: list[float] | None, dialect: Dialect) -> bytes | None:
+        """Back to bytes; float16 values survive the way through text."""
+        return None if value is None else struct.pack(f"<{len(value)}e", *value)
+
+
+def _enum(name: str, *values: str) -> Enum:
+    return Enum(*values, name=name, schema="projection", metadata=metadata)
+
+
+video_state = Enum(
+    VideoState,
+    name="video_state",
+    schema="projection",
+    metadata=metadata,
+    values_callable=lambda e: [m.value for m in e],
+)
+clip_state = Enum(
+    ClipState, name="clip_state", schema="projection", metadata=metadata, values_callable=lambda e: [m.value for m in e]
+)
+lane = _enum("lane", *LANES)
+verdict = _enum("verdict", *VERDICTS)
+failure_class = _enum("failure_class", "bad_input", "transient", "quota", "bug")
+cut_kind = _enum("cut_kind", "hard", "dissolve", "fade")
+
+
+def _c(name: str, type_: TypeEngine[Any], *args: Any, null: bool = False, key: bool = False) -> Column[Any]:
+    return Column(name, type_, *args, nullable=null, primary_key=key)
+
+
+_AT = DateTime(timezone=True)
+_REF = Json(ObjectRef)
+
+video = Table(
+    "video",
+    metadata,
+    _c("id", Uuid(), key=True),
+    _c("state", video_state),
+    _c("version", BigInteger()),
+    _c("lane", lane),
+    _c("requester", Text()),
+    _c("request_id", Text()),
+    _c("requested_at", _AT, null=True),
+    _c("requested_sequence", BigInteger(), null=True),
+    _c("source", Json(Source), null=True),
+    _c("options", Json(Options), null=True),
+    _c("rejected_reason", Text(), null=True),
+    _c("title", Text(), null=True),
+    _c("source_object", _REF, null=True),
+    _c("downloaded_at", _AT, null=True),
+    _c("downloaded_sequence", BigInteger(), null=True),
+    _c("technical", Json(Technical), null=True),
+    _c("frames", BigInteger(), null=True),
+    _c("time_base_num", BigInteger(), null=True),
+    _c("time_base_den", BigInteger(), null=True),
+    _c("start_ticks", BigInteger(), null=True),
+    _c("end_ticks", BigInteger(), null=True),
+    _c("frame_table", _REF, null=True),
+    _c("segments_total", Integer(), null=True),
+    _c("segments_done", Integer()),
+    _c("planned_at", _AT, null=True),
+    _c("planned_sequence", BigInteger(), null=True),
+    _c("preprocessed_at", _AT, null=True),
+    _c("detected_at", _AT, null=True),
+    _c("master", _REF, null=True),
+    _c("master_stored_at", _AT, null=True),
+    _c("master_sequence", BigInteger(), null=True),
+    _c("failures", Integer()),
+    CheckConstraint("(requested_at IS NULL) = (requested_sequence IS NULL)", name="video_requested_whole"),
+    CheckConstraint("(requested_at IS NULL) = (state IN ('new', 'rejected'))", name="video_state_follows_request"),
+    CheckConstraint("frames > 0 AND segments_total > 0 AND end_ticks > start_ticks", name="video_not_empty"),
+    CheckConstraint("time_base_num > 0 AND time_base_den > 0", name="video_time_base_positive"),
+    CheckConstraint("segments_done >= 0 AND failures >= 0", name="video_counts"),
+    Index("video_listed", text("requested_sequence DESC"), postgresql_where=text("requested_sequence IS NOT NULL")),
+    schema="projection",
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE"), key=True),
+    _c("index", Integer(), key=True),
+    _c("first_frame", BigInteger()),
+    _c("frames", BigInteger()),
+    _c("start_ticks", BigInteger()),
+    _c("end_ticks", BigInteger()),
+    _c("planned_at", _AT, null=True),
+    _c("preprocessed_at", _AT, null=True),
+    _c("preprocessed_sequence", BigInteger(), null=True),
+    _c("profile", Text(), null=True),
+    _c("proxy", _REF, null=True),
+    _c("packets", _REF, null=True),
+    _c("tiny", _REF, null=True),
+    _c("storyboard", _REF, null=True),
+    _c("width_px", Integer(), null=True),
+    _c("height_px", Integer(), null=True),
+    _c("detected_at", _AT, null=True),
+    _c("detected_sequence", BigInteger(), null=True),
+    _c("detector", Text(), null=True),
+    _c("cuts", Json(tuple[Cut, ...])),
+    CheckConstraint("frames > 0 AND first_frame >= 0", name="segment_not_empty"),
+    CheckConstraint(
+        "(preprocessed_at IS NULL) = (proxy IS NULL) AND (proxy IS NULL) = (packets IS NULL)",
+        name="segment_proxy_whole",
+    ),
+    schema="projection",
+)
+
+cut = Table(
+    "cut",
+    metadata,
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE"), key=True),
+    _c("frame", BigInteger(), key=True),
+    _c("kind", cut_kind),
+    _c("extent_start", BigInteger()),
+    _c("extent_end", BigInteger()),
+    _c("confidence", Double()),
+    CheckConstraint("frame > 0 AND extent_start <= frame AND frame < extent_end", name="cut_inside_its_extent"),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="cut_confidence"),
+    schema="projection",
+)
+
+clip = Table(
+    "clip",
+    metadata,
+    _c("id", Uuid(), key=True),
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
+    _c("video_sequence", BigInteger()),
+    _c("start_frame", Integer()),
+    _c("end_frame", Integer()),
+    _c("state", clip_state),
+    _c("live", Boolean()),
+    _c("confidence_in", Double(), null=True),
+    _c("confidence_out", Double(), null=True),
+    _c("verdict", verdict, null=True),
+    _c("decision_id", Uuid(), null=True),
+    _c("decided_by", Text(), null=True),
+    _c("decided_at", _AT, null=True),
+    _c("group_id", Uuid(), null=True),
+    _c("tags", Tags()),
+    _c("note", Text()),
+    _c("export_id", Uuid(), null=True),
+    _c("exported_at", _AT, null=True),
+    _c("export_object", _REF, null=True),
+    _c("proof", Json(Proof), null=True),
+    _c("keyframe_id", Uuid(), null=True),
+    _c("keyframed_at", _AT, null=True),
+    _c("keyframes", Json(tuple[Keyframe, ...])),
+    _c("embed_id", Uuid(), null=True),
+    _c("embedded_at", _AT, null=True),
+    _c("model", Text(), null=True),
+    CheckConstraint("0 <= start_frame AND start_frame < end_frame", name="clip_not_empty"),
+    CheckConstraint("live = (state <> 'superseded')", name="clip_superseded_is_not_live"),
+    CheckConstraint(
+        "(verdict IS NULL) = (decision_id IS NULL) AND (verdict IS NULL) = (decided_by IS NULL)"
+        " AND (verdict IS NULL) = (decided_at IS NULL)",
+        name="clip_verdict_has_who_and_when",
+    ),
+    CheckConstraint(
+        "(verdict IS NULL) = (state IN ('pending_review', 'superseded'))", name="clip_state_follows_verdict"
+    ),
+    CheckConstraint("(export_id IS NULL) = (export_object IS NULL)", name="clip_export_whole"),
+    ExcludeConstraint(
+        (Column("video_id"), "="),
+        (func.int4range(Column("start_frame"), Column("end_frame")), "&&"),
+        name="clip_live_ones_do_not_overlap",
+        where=text("live"),
+        using="gist",
+        deferrable=True,
+        initially="DEFERRED",
+    ),
+    Index("clip_of_video", "video_id", "start_frame"),
+    Index("clip_in_order", "video_sequence", "start_frame", "id"),
+    Index("clip_by_state", "state", "video_sequence", "start_frame", "id"),
+    schema="projection",
+)
+
+embedding = Table(
+    "embedding",
+    metadata,
+    _c("clip_id", Uuid(), key=True),
+    _c("model", Text(), key=True),
+    _c("strategy", Text(), key=True),
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
+    _c("dimensions", Integer()),
+    _c("vector", HalfVectorBytes()),
+    _c("frame_vectors", _REF, null=True),
+    _c("fact_id", Uuid()),
+    CheckConstraint("dimensions BETWEEN 1 AND 4000", name="embedding_dimensions"),
+    Index(
+        "embedding_near_1280",
+        text("(vector::halfvec(1280)) halfvec_cosine_ops"),
+        postgresql_using="hnsw",
+        postgresql_where=text("dimensions = 1280"),
+    ),
+    schema="projection",
+)
+
+failure = Table(
+    "failure",
+    metadata,
+    _c("id", Uuid(), key=True),
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
+    _c("stage", Text()),
+    _c("reason", Text()),
+    _c("failure_class", failure_class),
+    _c("attempts", Integer()),
+    _c("at", _AT),
+    _c("sequence", BigInteger()),
+    _c("cause", Uuid(), null=True),
+    _c("segment_index", Integer(), null=True),
+    _c("clip_id", Uuid(), null=True),
+    _c("message_subject", Text()),
+    _c("message_sequence", BigInteger()),
+    _c("open", Boolean()),
+    CheckConstraint("attempts >= 1", name="failure_attempts"),
+    Index("failure_of_video", "video_id"),
+    Index("failure_open", text("sequence DESC"), postgresql_where=text("open")),
+    schema="projection",
+)
+
+event = Table(
+    "event",
+    metadata,
+    _c("fact_id", Uuid(), key=True),
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
+    _c("sequence", BigInteger()),
+    _c("type", Text()),
+    _c("at", _AT),
+    _c("cause", Uuid(), null=True),
+    _c("stage", Text(), null=True),
+    _c("segment_index", Integer(), null=True),
+    _c("clip_id", Uuid(), null=True),
+    _c("by", Text(), null=True),
+    _c("note", Text(), null=True),
+    _c("attempt", Integer(), null=True),
+    _c("started", _AT, null=True),
+    _c("finished", _AT, null=True),
+    _c("cpu_s", Double(), null=True),
+    _c("read_bytes", BigInteger(), null=True),
+    _c("written_bytes", BigInteger(), null=True),
+    _c("host", Text(), null=True),
+    _c("reused", Boolean(), null=True),
+    Index("event_of_video", "video_id", "sequence"),
+    Index("event_in_order", "sequence", unique=True),
+    schema="projection",
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    _c("fact_id", Uuid(), key=True),
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
+    _c("clip_id", Uuid()),
+    _c("sequence", BigInteger()),
+    _c("verdict", verdict),
+    _c("by", Text()),
+    _c("at", _AT),
+    _c("idempotency_key", Text()),
+    Index("decision_of_clip", "clip_id", "idempotency_key"),
+    Index("decision_of_video", "video_id"),
+    schema="projection",
+)
+
+discarded = Table(
+    "discarded",
+    metadata,
+    _c("key", Text(), key=True),
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
+    _c("bytes", BigInteger()),
+    _c("fact_id", Uuid()),
+    _c("at", _AT),
+    Index("discarded_of_video", "video_id"),
+    schema="projection",
+)
+
+stage = Table(
+    "stage",
+    metadata,
+    _c("name", Text(), key=True),
+    _c("paused", Boolean()),
+    _c("by", Text()),
+    _c("reason", Text()),
+    _c("at", _AT),
+    _c("sequence", BigInteger()),
+    schema="projection",
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("one", Boolean(), primary_key=True, server_default=text("true")),
+    _c("sequence", BigInteger()),
+    CheckConstraint("one", name="checkpoint_is_one"),
+    schema="projection",
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("sequence", BigInteger(), primary_key=True, autoincrement=False),
+    _c("stored_at", _AT),
+    _c("subject", Text()),
+    _c("headers", JSONB()),
+    _c("data", LargeBinary()),
+    _c("unreadable", Text(), null=True),
+    Index("message_unreadable", "sequence", postgresql_where=text("unreadable IS NOT NULL")),
+    schema="facts",
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    _c("key", Text(), key=True),
+    _c("bytes", BigInteger()),
+    _c("sha256", Text()),
+    _c("name", Text()),
+    _c("by", Text()),
+    Column("uploaded_at", _AT, nullable=False, server_default=func.now()),
+    CheckConstraint("bytes > 0", name="upload_not_empty"),
+    schema="app",
+)
+
+PROJECTION = (video, segment, cut, clip, embedding, failure, event, decision, discarded, stage)
+"""Everything that a rebuild drops and makes again, and compares row for row."""

@@ -1,0 +1,80 @@
+"""The time and the bytes of clips: frame tables and packet indexes, kept in memory."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from heaters_contracts.objects import ObjectRef
+from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObject
+from heaters_edges.objects import Objects
+from heaters_media.errors import BadLedger
+from heaters_media.ledger import FrameTable, Packets
+
+from heaters_review_api.db.queries import ClipOfVideo, Queries
+
+T = TypeVar("T", FrameTable, Packets)
+
+
+class Ledgers:
+    """Loads a ledger once and keeps it while it is used."""
+
+    def __init__(self, objects: Objects, queries: Queries, *, kept: int) -> None:
+        self._objects = objects
+        self._queries = queries
+        self._tables: OrderedDict[str, FrameTable] = OrderedDict()
+        self._packets: OrderedDict[str, Packets] = OrderedDict()
+        self._kept = kept
+
+    async def packets(self, ref: ObjectRef) -> Packets:
+        """A segment's packet index."""
+        return await _kept(self._packets, ref, self._kept, self._objects.read, Packets.load)
+
+    async def frame_table(self, ref: ObjectRef) -> FrameTable:
+        """A video's frame table."""
+        return await _kept(self._tables, ref, self._kept, self._objects.read, FrameTable.load)
+
+    async def ticks(self, one: ClipOfVideo) -> tuple[int, int] | None:
+        """When a clip begins and ends, in ticks of its video; None while its ledger cannot be read.
+
+        The frame table knows it; until the whole video is scanned, the packet indexes of its segments do.
+        """
+        start, end = one.clip.start_frame, one.clip.end_frame
+        try:
+            if one.frame_table is not None:
+                table = await self.frame_table(one.frame_table)
+                return table.ticks_of(start), table.ticks_of(end)
+            touched = [s for s in await self._queries.segments(one.clip.video_id, start, end) if s.packets]
+            if not touched or touched[0].packets is None or touched[-1].packets is None:
+                return None
+            return (
+                _tick(await self.packets(touched[0].packets), start),
+                _tick(await self.packets(touched[-1].packets), end),
+            )
+        except (MissingObject, WrongObject, TryLater, Unavailable, BadLedger, IndexError):
+            return None
+
+    async def all_ticks(self, clips: Sequence[ClipOfVideo]) -> list[tuple[int, int] | None]:
+        """The same for several clips; each ledger is read once."""
+        return [await self.ticks(one) for one in clips]
+
+
+def _tick(packets: Packets, frame: int) -> int:
+    n = frame - packets.first_frame
+    return packets.end_ticks if n == packets.frames else int(sorted(packets.pts.tolist())[n])
+
+
+async def _kept(
+    cache: OrderedDict[str, T],
+    ref: ObjectRef,
+    most: int,
+    read: Callable[[ObjectRef], Awaitable[bytes]],
+    load: Callable[[bytes], T],
+) -> T:
+    known = cache.get(ref.key)
+    if known is None:
+        known = load(await read(ref))
+    cache[ref.key] = known
+    cache.move_to_end(ref.key)
+    while len(cache) > most:
+        cache.popitem(last=False)
+    return known

@@ -1,0 +1,102 @@
+"""A clip as MP4: copied packets, made in this process, one ranged read for each segment that it touches. Nothing here can encode."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from heaters_edges.objects import Objects
+from heaters_edges.telemetry import REGISTRY
+from heaters_media.playback import mux_playback, plan_playback
+from prometheus_client import Counter, Gauge
+
+from heaters_review_api.core.tables import Clip, Segment
+from heaters_review_api.db.queries import Queries
+from heaters_review_api.ledgers import Ledgers
+
+PLAYED = Counter("heaters_playback_clips", "Clips asked for, by where they came from", ["origin"], registry=REGISTRY)
+KEPT = Gauge("heaters_playback_cache_bytes", "Finished clips kept in memory", registry=REGISTRY)
+
+
+class NotPlayable(Exception):
+    """The clip's frames are not all in the store; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playable:
+    """A clip that can be made: its segments, and the name of exactly these bytes."""
+
+    clip: Clip
+    segments: tuple[Segment, ...]
+    audio: bool
+
+    @property
+    def etag(self) -> str:
+        """Changes with the frames, the proxies or the sound, and with nothing else."""
+        keys = [segment.proxy.key for segment in self.segments if segment.proxy]
+        words = f"{self.clip.start_frame}-{self.clip.end_frame}-{self.audio}-{'|'.join(keys)}"
+        return f'"{hashlib.sha256(words.encode()).hexdigest()[:32]}"'
+
+
+class Playback:
+    """Makes clips, and keeps the last ones within a limit of bytes."""
+
+    def __init__(self, objects: Objects, queries: Queries, ledgers: Ledgers, *, limit_bytes: int) -> None:
+        self._objects = objects
+        self._queries = queries
+        self._ledgers = ledgers
+        self._limit_bytes = limit_bytes
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept_bytes = 0
+        self._making: dict[str, asyncio.Task[bytes]] = {}
+
+    async def find(self, clip: Clip, *, audio: bool) -> Playable:
+        """What a clip is made from.
+
+        Raises:
+            NotPlayable: a segment that it touches has no proxy.
+        """
+        segments = await self._queries.segments(clip.video_id, clip.start_frame, clip.end_frame)
+        at = clip.start_frame
+        for segment in segments:
+            if segment.first_frame > at or segment.proxy is None or segment.packets is None:
+                break
+            at = segment.end_frame
+        if at < clip.end_frame:
+            raise NotPlayable(f"frame {at} of the video has no proxy yet")
+        return Playable(clip, tuple(segments), audio)
+
+    async def data(self, playable: Playable) -> bytes:
+        """The whole MP4; made once, however many ask at the same time."""
+        name = playable.etag
+        if (known := self._kept.get(name)) is not None:
+            self._kept.move_to_end(name)
+            PLAYED.labels("memory").inc()
+            return known
+        if (making := self._making.get(name)) is None:
+            making = asyncio.create_task(self._make(playable))
+            self._making[name] = making
+            making.add_done_callback(lambda _: self._making.pop(name, None))
+        return await asyncio.shield(making)
+
+    async def _make(self, playable: Playable) -> bytes:
+        clip = playable.clip
+        packets = [await self._ledgers.packets(s.packets) for s in playable.segments if s.packets]
+        proxies = [s.proxy for s in playable.segments if s.proxy]
+        plan = await asyncio.to_thread(plan_playback, packets, clip.start_frame, clip.end_frame, audio=playable.audio)
+        blobs = await asyncio.gather(
+            *(self._objects.read_range(proxies[r.part], r.offset_bytes, r.length_bytes) for r in plan.reads)
+        )
+        made = await asyncio.to_thread(mux_playback, plan, blobs)
+        PLAYED.labels("made").inc()
+        self._keep(playable.etag, made)
+        return made
+
+    def _keep(self, name: str, made: bytes) -> None:
+        if len(made) > self._limit_bytes:
+            return
+        self._kept[name] = made
+        self._kept_bytes += len(made)
+        while self._kept_bytes > self._limit_bytes:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1])
+        KEPT.set(self._kept_bytes)

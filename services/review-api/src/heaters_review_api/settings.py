@@ -1,0 +1,24 @@
+"""What review-api needs beside every service's settings."""
+
+from heaters_edges.settings import Settings as EdgeSettings
+from pydantic import Field, SecretStr, field_validator
+
+
+class Settings(EdgeSettings):
+    """Settings of review-api, from HEATERS_*."""
+
+    database_url: SecretStr = Field(description="Postgres, postgresql+psycopg://user:password@host:port/database")
+    database_connections: int = Field(10, ge=2, description="connections to Postgres that one replica may hold")
+    token: SecretStr = Field(min_length=8, description="what signs people and programs in, in local mode")
+    upload_limit_bytes: int = Field(20 * 1024**3, gt=0, description="size limit of one uploaded file")
+    playback_cache_bytes: int = Field(128 * 1024**2, ge=0, description="memory for finished clips, ready to be played")
+    ledgers_kept: int = Field(512, ge=1, description="packet indexes and frame tables that are kept in memory")
+    download_expires_s: int = Field(300, ge=1, description="how long the address of an export may be used")
+    decision_timeout_s: float = Field(10, gt=0, description="how long a decision waits for the projection to show it")
+
+    @field_validator("database_url")
+    @classmethod
+    def _async_driver(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith("postgresql+psycopg://"):
+            raise ValueError("must begin with postgresql+psycopg://")
+        return value

@@ -1,0 +1,1 @@
+"""The review page: plain HTML, CSS and modules, served as they are."""

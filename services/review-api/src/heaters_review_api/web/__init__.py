@@ -1,0 +1,1 @@
+"""The API and the pages: a feature is a module; handlers answer frozen views."""

@@ -1,0 +1,158 @@
+"""Clips: lists, the queue, verdicts, playback, downloads and likeness."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, get, head, post
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import Redirect
+
+from heaters_review_api.core.states import ClipState
+from heaters_review_api.db.queries import ClipOfVideo
+from heaters_review_api.web import views
+from heaters_review_api.web.auth import ANYBODY, REVIEWERS, Principal
+from heaters_review_api.web.cursors import after_clip, read_clip
+from heaters_review_api.web.desk import Desk, TheDesk
+from heaters_review_api.web.problems import Problem
+from heaters_review_api.web.ranges import NotSatisfiable, part_of
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500)]
+Key = Annotated[str, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=200)]
+
+
+async def _clip(desk: Desk, clip_id: UUID) -> ClipOfVideo:
+    found = await desk.queries.clip(clip_id)
+    if found is None:
+        raise Problem(404, "No such clip", f"There is no clip {clip_id}.")
+    return found
+
+
+@get("/api/clips", guards=[ANYBODY], tags=["clips"])
+async def list_clips(
+    desk: TheDesk,
+    video: FromQuery[UUID | None] = None,
+    clip_state: Annotated[ClipState | None, QueryParameter(name="state")] = None,
+    limit: Limit = 50,
+    cursor: FromQuery[str | None] = None,
+) -> views.Clips:
+    """Clips by video and start; superseded ones only with state=superseded."""
+    found = await desk.queries.clips(limit=limit + 1, video_id=video, state=clip_state, after=read_clip(cursor))
+    page = found[:limit]
+    return views.Clips(items=await desk.clip_views(page), next=after_clip(page[-1]) if len(found) > limit else None)
+
+
+@get("/api/clips/{clip_id:uuid}", guards=[ANYBODY], tags=["clips"])
+async def get_clip(desk: TheDesk, clip_id: FromPath[UUID]) -> views.Clip:
+    """One clip."""
+    return await desk.clip_view(await _clip(desk, clip_id))
+
+
+@get("/api/queue", guards=[REVIEWERS], tags=["review"])
+async def get_queue(desk: TheDesk, limit: Limit = 20) -> views.Queue:
+    """The next clips that wait for a verdict, by video and start."""
+    clips = await desk.queries.clips(limit=limit, state=ClipState.PENDING_REVIEW)
+    return views.Queue(items=await desk.clip_views(clips), left=await desk.queries.pending())
+
+
+@post("/api/clips/{clip_id:uuid}/verdict", guards=[REVIEWERS], status_code=200, tags=["review"])
+async def give_verdict(
+    desk: TheDesk,
+    request: Request[Principal, Any, Any],
+    clip_id: FromPath[UUID],
+    data: JSONBody[views.VerdictWish],
+    idempotency_key: Key,
+) -> views.VerdictGiven:
+    """Approve, skip or archive a clip. The answer comes once the decision is in the tables."""
+    decided = await desk.decisions.decide(
+        clip_id, data.verdict, by=request.user.id, idempotency_key=idempotency_key, seen=data.seen
+    )
+    return views.VerdictGiven(clip=await desk.clip_view(await _clip(desk, clip_id)), sequence=decided.sequence)
+
+
+async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audio: bool) -> Response[bytes]:
+    playable = await desk.playback.find((await _clip(desk, clip_id)).clip, audio=audio)
+    headers = {
+        "ETag": playable.etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=31536000, immutable",
+    }
+    if _matches(request.headers.get("if-none-match"), playable.etag):
+        return Response(b"", status_code=304, headers=headers, media_type="video/mp4")
+    data = await desk.playback.data(playable)
+    wanted = request.headers.get("range")
+    if request.headers.get("if-range", playable.etag) != playable.etag:
+        wanted = None
+    try:
+        part = part_of(wanted, len(data))
+    except NotSatisfiable:
+        headers["Content-Range"] = f"bytes */{len(data)}"
+        return Response(b"", status_code=416, headers=headers, media_type="video/mp4")
+    status = 200
+    if part is not None:
+        headers["Content-Range"] = part.content_range
+        data = data[part.start : part.end]
+        status = 206
+    headers["Content-Length"] = str(len(data))
+    return Response(data, status_code=status, headers=headers, media_type="video/mp4")
+
+
+def _matches(header: str | None, etag: str) -> bool:
+    said = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
+    return etag in said or "*" in said
+
+
+@get("/api/clips/{clip_id:uuid}/play.mp4", guards=[ANYBODY], media_type="video/mp4", tags=["playback"])
+async def play(
+    desk: TheDesk, request: Request[Any, Any, Any], clip_id: FromPath[UUID], audio: FromQuery[bool] = False
+) -> Response[bytes]:
+    """Exactly the clip's frames as MP4, copied; with Range, ETag and audio=1 for the sound."""
+    return await _play(desk, request, clip_id, audio)
+
+
+@head("/api/clips/{clip_id:uuid}/play.mp4", guards=[ANYBODY], media_type="video/mp4", tags=["playback"])
+async def play_head(
+    desk: TheDesk, request: Request[Any, Any, Any], clip_id: FromPath[UUID], audio: FromQuery[bool] = False
+) -> Response[None]:
+    """The headers of `play`."""
+    whole = await _play(desk, request, clip_id, audio)
+    return Response(None, status_code=whole.status_code, headers=whole.headers, media_type="video/mp4")
+
+
+@get("/api/clips/{clip_id:uuid}/download", guards=[ANYBODY], status_code=302, tags=["clips"])
+async def download(desk: TheDesk, clip_id: FromPath[UUID]) -> Redirect:
+    """On to the exported file, at an address that is good for a few minutes."""
+    one = await _clip(desk, clip_id)
+    if one.clip.export_object is None:
+        raise Problem(
+            409, "This clip is no file yet", f"It is {one.clip.state.value}; a clip is a file once it is exported."
+        )
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in one.title or "clip").strip("_")
+    name = f"{stem[:80] or 'clip'}-{one.clip.start_frame}-{one.clip.end_frame}.mp4"
+    address = desk.objects.store.url(one.clip.export_object.key, expires_s=desk.settings.download_expires_s, name=name)
+    return Redirect(address, status_code=302, headers={"Cache-Control": "no-store"})
+
+
+@get("/api/clips/{clip_id:uuid}/similar", guards=[ANYBODY], tags=["search"])
+async def similar(
+    desk: TheDesk, clip_id: FromPath[UUID], limit: Annotated[int, QueryParameter(ge=1, le=200)] = 12
+) -> views.Neighbours:
+    """The embedded clips that look most like this one, the nearest first."""
+    one = await _clip(desk, clip_id)
+    near = await desk.queries.similar(clip_id, limit=limit)
+    if near is None:
+        raise Problem(
+            409,
+            "This clip cannot be compared yet",
+            f"It is {one.clip.state.value}; a clip can be compared once it is embedded.",
+        )
+    clips = await desk.queries.clips_by_id([id_ for id_, _ in near])
+    return views.Neighbours(
+        items=[
+            views.Neighbour(clip=await desk.clip_view(clips[id_]), similarity=similarity)
+            for id_, similarity in near
+            if id_ in clips
+        ]
+    )
+
+
+HANDLERS = [list_clips, get_clip, get_queue, give_verdict, play, play_head, download, similar]

@@ -1,0 +1,46 @@
+"""What the handlers work with, put together once by app.py."""
+
+from dataclasses import dataclass
+
+from heaters_edges.objects import Objects
+from litestar.di import NamedDependency
+
+from heaters_review_api.admission import Admission
+from heaters_review_api.db.queries import ClipOfVideo, Queries
+from heaters_review_api.decisions import Decisions
+from heaters_review_api.ledgers import Ledgers
+from heaters_review_api.live import Changes, ProgressBoard
+from heaters_review_api.playback import Playback
+from heaters_review_api.readiness import Readiness
+from heaters_review_api.settings import Settings
+from heaters_review_api.web import views
+from heaters_review_api.web.auth import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts of a running review-api."""
+
+    settings: Settings
+    tokens: Tokens
+    queries: Queries
+    ledgers: Ledgers
+    playback: Playback
+    decisions: Decisions
+    admission: Admission
+    objects: Objects
+    progress: ProgressBoard
+    changes: Changes
+    readiness: Readiness
+
+    async def clip_view(self, one: ClipOfVideo) -> views.Clip:
+        """A clip with its times."""
+        return views.clip_view(one, await self.ledgers.ticks(one))
+
+    async def clip_views(self, clips: list[ClipOfVideo]) -> list[views.Clip]:
+        """Several clips with their times."""
+        return [await self.clip_view(one) for one in clips]
+
+
+TheDesk = NamedDependency[Desk]
+"""The desk, as a handler asks for it."""

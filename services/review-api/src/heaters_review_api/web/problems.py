@@ -1,0 +1,114 @@
+"""Errors as application/problem+json (RFC 9457): a title, what is wrong with the values, and the rule where one was broken."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from heaters_contracts.fact import Unreadable
+from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObject
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from sqlalchemy.exc import SQLAlchemyError
+
+from heaters_review_api.db.passed import Lagging
+from heaters_review_api.decisions import NoSuchClip, Refused
+from heaters_review_api.playback import NotPlayable
+
+log = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """An answer that is a problem."""
+
+    def __init__(self, status: int, title: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail, self.more = status, title, detail, more
+
+
+def _answer(request: Request[Any, Any, Any], problem: Problem, headers: dict[str, str] | None = None) -> Response[Any]:
+    body: Any = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.more,
+    }
+    return Response(
+        b"" if request.method == "HEAD" else body,
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def on_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    """A problem that a handler found."""
+    return _answer(request, problem)
+
+
+def on_http(request: Request[Any, Any, Any], problem: HTTPException) -> Response[Any]:
+    """What the framework refuses: no such path, a wrong parameter, a body that does not fit."""
+    detail = problem.detail or ""
+    if isinstance(problem.extra, list):
+        wrong = [f"{e.get('key', 'body')}: {e.get('message', '')}" for e in problem.extra if isinstance(e, dict)]
+        detail = "; ".join(wrong) or detail
+    title = HTTPStatus(problem.status_code).phrase
+    return _answer(request, Problem(problem.status_code, title, detail), dict(problem.headers or {}))
+
+
+def on_refused(request: Request[Any, Any, Any], problem: Refused) -> Response[Any]:
+    """A rule that does not hold."""
+    refusal = problem.refusal
+    status = 422 if refusal.rule == "key_is_new" else 409
+    return _answer(request, Problem(status, "This verdict cannot be given", refusal.reason, rule=refusal.rule))
+
+
+def on_no_clip(request: Request[Any, Any, Any], problem: NoSuchClip) -> Response[Any]:
+    """No such clip."""
+    return _answer(request, Problem(404, "No such clip", str(problem)))
+
+
+def on_not_playable(request: Request[Any, Any, Any], problem: NotPlayable) -> Response[Any]:
+    """Not playable yet."""
+    return _answer(request, Problem(409, "This clip cannot be played yet", str(problem)))
+
+
+def on_unreadable(request: Request[Any, Any, Any], problem: Unreadable) -> Response[Any]:
+    """A body that is not what its contract asks for."""
+    return _answer(request, Problem(400, "The request cannot be understood", problem.reason))
+
+
+def on_unavailable(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
+    """An edge that does not answer now."""
+    log.error("a request was not answered", extra={"path": request.url.path, "reason": str(problem)})
+    detail = "The database does not answer." if isinstance(problem, SQLAlchemyError) else str(problem)
+    return _answer(request, Problem(503, "Not available just now", detail), {"Retry-After": "2"})
+
+
+def on_lost_object(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
+    """The store does not hold what a fact names."""
+    log.error("an object is lost or damaged", extra={"path": request.url.path, "reason": str(problem)})
+    return _answer(request, Problem(500, "An object is lost or damaged", str(problem)))
+
+
+def on_anything_else(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
+    """A mistake of ours: the log has it whole, the client does not."""
+    log.error("a handler failed", extra={"path": request.url.path}, exc_info=problem)
+    return _answer(request, Problem(500, "Something went wrong here", "The server's log says what."))
+
+
+HANDLERS: dict[Any, Any] = {
+    Problem: on_problem,
+    HTTPException: on_http,
+    Refused: on_refused,
+    NoSuchClip: on_no_clip,
+    NotPlayable: on_not_playable,
+    Unreadable: on_unreadable,
+    Lagging: on_unavailable,
+    Unavailable: on_unavailable,
+    TryLater: on_unavailable,
+    SQLAlchemyError: on_unavailable,
+    MissingObject: on_lost_object,
+    WrongObject: on_lost_object,
+    Exception: on_anything_else,
+}
