@@ -45,7 +45,9 @@ def table_option(command: Command) -> Command:
 
 def console() -> Console:
     """Where commands write."""
-    return Console(highlight=False)
+    found = Console(highlight=False)
+    # A log or a pipe has no width of its own; a table that is cut there is of no use.
+    return found if found.is_terminal else Console(highlight=False, width=120)
 
 
 def said(target: Console, text: str) -> None:

@@ -1,8 +1,8 @@
 """What others ask of us: the body of `ingest.<requester>`, and of POST /api/ingest."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from heaters_contracts.fact import Lane
 from heaters_contracts.ids import canonical, sha256_of
@@ -61,6 +61,23 @@ class IngestRequest(Model):
     lane: Lane = "bulk"
     options: Options = Options()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_wishes(cls, value: Any) -> Any:
+        # The same models lie in facts, where unknown fields are ignored; here their names are looked at before.
+        if isinstance(value, dict):
+            for name, known in _KNOWN_FIELDS.items():
+                part = value.get(name)
+                if isinstance(part, dict) and (unknown := sorted(part.keys() - known)):
+                    raise ValueError(f"{name} has no field {', '.join(map(repr, unknown))}; it has {', '.join(sorted(known))}")
+        return value
+
     def identity(self) -> str:
         """The request id, or the sha256 of the canonical body."""
         return self.request_id or sha256_of(canonical(self.model_dump(mode="json", exclude={"request_id"})))
+
+
+_KNOWN_FIELDS = {
+    "source": {name for model in (UrlSource, UploadSource, S3Source) for name in model.model_fields},
+    "options": set(Options.model_fields),
+}

@@ -6,4 +6,10 @@ from pydantic import BaseModel, ConfigDict
 class Model(BaseModel):
     """A frozen value that ignores unknown fields, so that an older reader understands a newer writer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        allow_inf_nan=False,  # JSON has no word for them: readers in other languages would fail on the whole message
+    )

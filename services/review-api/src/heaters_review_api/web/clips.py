@@ -115,7 +115,8 @@ async def play_head(
 ) -> Response[None]:
     """The headers of `play`."""
     whole = await _play(desk, request, clip_id, audio)
-    return Response(None, status_code=whole.status_code, headers=whole.headers, media_type="video/mp4")
+    empty: Response[Any] = Response(b"", status_code=whole.status_code, headers=whole.headers, media_type="video/mp4")
+    return empty
 
 
 @get("/api/clips/{clip_id:uuid}/download", guards=[ANYBODY], status_code=302, tags=["clips"])

@@ -1,0 +1,1 @@
+"""What is measured, a file a topic: `python -m benchmarks [--only NAME]`."""

@@ -1,0 +1,32 @@
+"""Real servers for a topic, in a folder that is gone afterwards."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from heaters_edges.settings import Settings
+from heaters_edges.store import S3Store
+from heaters_edges.streams import migrate
+from heaters_local.servers import NatsServer, S3Server, free_port
+
+
+@contextmanager
+def servers() -> Iterator[tuple[Path, Settings]]:
+    """A folder, and the settings that reach a NATS and an S3 server in it; streams, consumers and bucket are made."""
+    with tempfile.TemporaryDirectory(prefix="heaters-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with NatsServer(folder / "nats", free_port()) as nats, S3Server(folder / "s3", free_port()) as s3:
+            settings = Settings(
+                nats_url=nats.url,
+                s3_endpoint=s3.endpoint,
+                s3_bucket="heaters-bench",
+                s3_access_key=s3.access_key,
+                s3_secret_key=s3.secret_key,
+                cache_dir=folder / "cache",
+                listen="127.0.0.1:0",
+            )
+            asyncio.run(migrate(settings))
+            S3Store(settings).create_bucket()
+            yield folder, settings

@@ -1,0 +1,286 @@
+"""The main job, on six real services and three real servers."""
+
+import asyncio
+import http.server
+import threading
+import wave
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import nats
+import pytest
+from desk import embedded, failure, footage, in_review, send, wait_for, whole
+from heaters_contracts.fact import subject_of
+from heaters_contracts.pipeline import CONSUMERS, FACTS_STREAM
+from heaters_local.client import Api
+from heaters_local.state import State
+from heaters_local.views import Failure
+from heaters_media.film import FilmKind, render_film
+from heaters_media.keyframes import count_frames
+from heaters_media.sample import SampleFilm, render_sample
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A web site on this machine: its address, and the folder that it serves."""
+    folder = tmp_path_factory.mktemp("site")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, site: tuple[str, Path]) -> Iterator[tuple[Api, State]]:
+    allowed = site[0].removeprefix("http://")
+    with whole(tmp_path_factory.mktemp("home"), allow_hosts=allowed, retry_base_s="0.2", master="false") as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def api(running: tuple[Api, State]) -> Api:
+    return running[0]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SampleFilm]:
+    path = tmp_path_factory.mktemp("sample") / "sample.mp4"
+    return path, render_sample(path)
+
+
+@pytest.fixture(scope="module")
+def reviewed(api: Api, sample: tuple[Path, SampleFilm]) -> str:
+    """The sample film, through the whole pipeline once."""
+    video_id = send(api, sample[0])
+    video = in_review(api, video_id)
+    for clip in video["clips_list"]:
+        api.approve(clip["id"])
+    embedded(api, video_id)
+    return video_id
+
+
+def test_the_sample_films_cuts_are_found_and_its_clips_tile_it(
+    api: Api, reviewed: str, sample: tuple[Path, SampleFilm]
+) -> None:
+    video, truth = api.video(reviewed), sample[1]
+
+    hard = [cut["frame"] for cut in video["cuts"] if cut["kind"] == "hard"]
+    fades = [cut["frame"] for cut in video["cuts"] if cut["kind"] == "fade"]
+    clips = video["clips_list"]
+
+    assert video["segments_total"] > 1, "the test is about a film of several segments"
+    assert set(truth.cuts) <= set(hard)
+    assert all(truth.dissolve[0] <= frame < truth.dissolve[1] for frame in set(hard) - set(truth.cuts))
+    assert [truth.fade[0] <= frame < truth.fade[1] for frame in fades] == [True]
+    assert clips[0]["start"] == 0
+    assert clips[-1]["end"] == truth.frames
+    assert all(a["end"] == b["start"] for a, b in pairwise(clips))
+
+
+def test_every_exported_file_decodes_to_exactly_its_clips_frames(api: Api, reviewed: str, tmp_path: Path) -> None:
+    for clip in api.video(reviewed)["clips_list"]:
+        file = tmp_path / f"{clip['id']}.mp4"
+        answer = httpx.get(
+            f"{api.url}/api/clips/{clip['id']}/download",
+            headers={"authorization": f"Bearer {api.token}"},
+            follow_redirects=True,
+            trust_env=False,
+        )
+        file.write_bytes(answer.raise_for_status().content)
+
+        assert count_frames(file) == clip["end"] - clip["start"] == clip["frames_decoded"]
+        assert file.stat().st_size == clip["object"]["bytes"]
+
+
+def test_every_clip_is_found_again_by_what_it_looks_like(api: Api, reviewed: str) -> None:
+    clips = api.video(reviewed)["clips_list"]
+
+    for clip in clips:
+        near = api.similar(clip["id"], limit=3)
+
+        assert clip["id"] not in [n["clip"]["id"] for n in near]
+        assert near
+        assert all(-1 <= n["similarity"] <= 1 for n in near)
+        assert [n["similarity"] for n in near] == sorted((n["similarity"] for n in near), reverse=True)
+
+
+def test_a_clip_plays_exactly_and_by_ranges(api: Api, reviewed: str, tmp_path: Path) -> None:
+    clip = api.video(reviewed)["clips_list"][2]
+    url, signed_in = f"{api.url}/api/clips/{clip['id']}/play.mp4", {"authorization": f"Bearer {api.token}"}
+
+    with httpx.Client(headers=signed_in, trust_env=False) as http:
+        film = http.get(url)
+        part = http.get(url, headers={"range": "bytes=10-29"})
+        beyond = http.get(url, headers={"range": f"bytes={len(film.content)}-"})
+        unchanged = http.get(url, headers={"if-none-match": film.headers["etag"]})
+    (tmp_path / "clip.mp4").write_bytes(film.content)
+
+    assert count_frames(tmp_path / "clip.mp4") == clip["frames"]
+    assert (film.status_code, part.status_code, beyond.status_code, unchanged.status_code) == (200, 206, 416, 304)
+    assert part.content == film.content[10:30]
+
+
+def test_asking_twice_is_asking_once(api: Api, sample: tuple[Path, SampleFilm]) -> None:
+    before = sum(1 for _ in api.videos())
+
+    first = send(api, sample[0], "the same request")
+    second = send(api, sample[0], "the same request")
+    in_review(api, first)
+
+    assert first == second
+    assert sum(1 for _ in api.videos()) == before + 1
+    assert api.video(first)["stages"]["download"]["jobs"] == 1
+
+
+async def test_every_fact_redelivered_changes_nothing_and_does_no_work_twice(
+    running: tuple[Api, State], reviewed: str
+) -> None:
+    api, state = running
+    before = api.video(reviewed)
+    manifests_before = {c["id"]: c["object"] for c in before["clips_list"]}
+    client = await nats.connect(state.urls["nats"])
+    js = client.jetstream()
+    history, sequence = [], 1
+    while True:
+        try:
+            found = await js.get_msg(
+                FACTS_STREAM, seq=sequence, subject=f"heaters.*.*.*.*.{reviewed}", next=True, direct=True
+            )
+        except nats.js.errors.NotFoundError:
+            break
+        history.append(found)
+        sequence = found.seq + 1
+
+    for message in history:  # without its id, as after the duplicate window: the server takes it again
+        headers = {k: v for k, v in (message.headers or {}).items() if not k.startswith("Nats-")}
+        await js.publish(message.subject, message.data, headers=headers)
+    for work, lane in CONSUMERS:
+        for _ in range(600):
+            info = await js.consumer_info(FACTS_STREAM, work.consumer(lane))
+            if not info.num_pending and not info.num_ack_pending:
+                break
+            await asyncio.sleep(0.1)
+    await client.close()
+    after = wait_for(lambda: api.video(reviewed), "the video")
+
+    assert len(history) > 20
+    for name in ("state", "frames", "cuts", "clips", "stages", "failures"):
+        assert after[name] == before[name], name
+    assert {c["id"]: c["object"] for c in after["clips_list"]} == manifests_before
+    assert [(c["id"], c["state"]) for c in after["clips_list"]] == [(c["id"], c["state"]) for c in before["clips_list"]]
+
+
+def test_a_page_on_the_web_is_brought_in(api: Api, site: tuple[str, Path]) -> None:
+    address, folder = site
+    render_film(folder / "film.mp4", FilmKind(frames=50))
+    (folder / "page.html").write_text("<html><title>A film</title><video src='film.mp4'></video></html>")
+
+    video_id = str(
+        api.ingest({"kind": "url", "url": f"{address}/page.html"}, lane="interactive", request_id=None, options={})[
+            "video_id"
+        ]
+    )
+    video = in_review(api, video_id)
+
+    assert video["frames"] == 50
+    assert sum(c["frames"] for c in video["clips_list"]) == 50
+
+
+# --- bad input: each ends as stage.failed with a reason that a person understands, and the service goes on ---------------
+
+
+@pytest.mark.parametrize(
+    ("path", "stage", "words"),
+    [
+        ("nothing-here.mp4", "download", "404"),
+        ("text.mp4", "plan", "not a video"),
+    ],
+)
+def test_a_bad_address_is_told(api: Api, site: tuple[str, Path], path: str, stage: str, words: str) -> None:
+    address, folder = site
+    (folder / "text.mp4").write_text("this is no film\n" * 100)
+
+    asked = api.ingest({"kind": "url", "url": f"{address}/{path}"}, lane="interactive", request_id=None, options={})
+    told = failure(api, str(asked["video_id"]))
+
+    assert told["stage"] == stage
+    assert words in told["reason"].lower()
+    assert told["failure_class"] == "bad_input"
+    assert api.video(str(asked["video_id"]))["state"] == f"{stage}_failed"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/film.mp4", "http://169.254.169.254/latest", "http://localhost:9/x.mp4"]
+)
+def test_a_private_address_is_refused(api: Api, url: str) -> None:
+    asked = api.ingest({"kind": "url", "url": url}, lane="interactive", request_id=None, options={})
+    told = failure(api, str(asked["video_id"]))
+
+    assert told["stage"] == "download"
+    assert told["attempts"] == 1
+
+
+def test_a_sound_without_a_picture_is_refused_by_the_plan(api: Api, tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(b"\0\0" * 8000)
+    (tmp_path / "sound.wav").rename(tmp_path / "sound.mp4")
+
+    told = failure(api, send(api, tmp_path / "sound.mp4"))
+
+    assert told["stage"] == "plan"
+    assert told["reason"]
+
+
+async def test_an_unknown_version_and_an_invalid_body_are_told_by_each_stage(running: tuple[Api, State]) -> None:
+    api, state = running
+    client = await nats.connect(state.urls["nats"])
+    js = client.jetstream()
+
+    def both(stage: str, *videos: str) -> list[Failure]:
+        told = [f for f in api.failures() if f["stage"] == stage and f["video_id"] in videos]
+        return told if len(told) == 2 else []
+
+    asked = {}
+    for work, lane in CONSUMERS:
+        if lane == "bulk":
+            continue
+        future, broken = uuid4(), uuid4()
+        await js.publish(subject_of(work.consumes.TYPE, 9, lane, future), b'{"from": "the future"}')
+        await js.publish(subject_of(work.consumes.TYPE, 1, lane, broken), b"{}")
+        asked[work.name] = (str(future), str(broken))
+    await client.close()
+
+    for stage, (future, broken) in asked.items():
+        told = wait_for(lambda about=(stage, future, broken): both(*about), f"the failures of {stage}")
+        reasons = " ".join(f["reason"] for f in told)
+        assert "v9 is not known here" in reasons, stage
+        assert "not valid" in reasons, stage
+
+
+def test_after_all_that_the_services_still_work(api: Api, tmp_path: Path) -> None:
+    film = render_film(tmp_path / "late.mp4", FilmKind(frames=30, rate=Fraction(24000, 1001)))
+
+    video = in_review(api, send(api, film))
+
+    assert video["frames"] == 30
+
+
+def test_a_real_film_has_its_known_cuts(api: Api) -> None:
+    video = in_review(api, send(api, footage("bikes.mp4")))
+
+    assert [cut["frame"] for cut in video["cuts"]] == [30, 76, 137, 187, 242]
+    assert len(video["clips_list"]) == 6
