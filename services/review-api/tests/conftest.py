@@ -376,6 +376,6 @@ def start() -> Callable[[Settings], Any]:
     return running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def story() -> type[Story]:
     return Story

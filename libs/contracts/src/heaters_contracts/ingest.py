@@ -69,7 +69,9 @@ class IngestRequest(Model):
             for name, known in _KNOWN_FIELDS.items():
                 part = value.get(name)
                 if isinstance(part, dict) and (unknown := sorted(part.keys() - known)):
-                    raise ValueError(f"{name} has no field {', '.join(map(repr, unknown))}; it has {', '.join(sorted(known))}")
+                    raise ValueError(
+                        f"{name} has no field {', '.join(map(repr, unknown))}; it has {', '.join(sorted(known))}"
+                    )
         return value
 
     def identity(self) -> str:

@@ -45,7 +45,6 @@ from heaters_edges.failure import Permanent, TryLater, Unavailable, delay_s, rea
 from heaters_edges.job import Job
 from heaters_edges.objects import Objects
 from heaters_edges.settings import Settings
-from heaters_edges.streams import HEARTBEAT_S
 
 log = logging.getLogger(__name__)
 
@@ -337,7 +336,7 @@ class Worker:
 
     async def _beat(self, message: NatsMessage) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(self._settings.ack_wait_s / 3)
             with suppress(NatsError, OSError):
                 await message.in_progress()
 

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     lanes: Annotated[tuple[Lane, ...], NoDecode] = Field(LANES, description="lanes served, parted by commas")
     grace_s: float = Field(25, ge=0, description="how long a job may go on after SIGTERM before it is handed back")
     retry_base_s: float = Field(2, gt=0, description="delay before the first retry; it doubles with each attempt")
+    ack_wait_s: float = Field(
+        30,
+        ge=1,
+        description="a message that nobody has been heard of for so long goes to somebody else; heartbeats are three times as frequent",
+    )
     one_message: bool = Field(False, description="do one message and exit, for jobs")
     otlp_endpoint: str | None = Field(None, description="where traces go, OTLP over HTTP; none are sent without it")
     service_instance: str = Field(

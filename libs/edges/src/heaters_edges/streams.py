@@ -29,8 +29,6 @@ from heaters_edges.settings import Settings
 
 log = logging.getLogger(__name__)
 
-ACK_WAIT_S = 30
-HEARTBEAT_S = 10
 DUPLICATE_WINDOW_S = 6 * 3600
 _DAY_S = 24 * 3600
 
@@ -72,24 +70,24 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     )
 
 
-def _durable(name: str, subject: str) -> ConsumerConfig:
+def _durable(name: str, subject: str, ack_wait_s: float) -> ConsumerConfig:
     return ConsumerConfig(
         durable_name=name,
         filter_subject=subject,
         ack_policy=AckPolicy.EXPLICIT,
         deliver_policy=DeliverPolicy.ALL,
-        ack_wait=ACK_WAIT_S,
+        ack_wait=ack_wait_s,
         # Attempts are counted before the work, in a bucket; the server's own limit would leave a message in limbo.
         max_deliver=-1,
         max_ack_pending=1024,
     )
 
 
-def consumer_configs() -> dict[str, tuple[ConsumerConfig, ...]]:
+def consumer_configs(ack_wait_s: float) -> dict[str, tuple[ConsumerConfig, ...]]:
     """Stream -> its durable consumers: one for each kind of work and lane, and admission's."""
     return {
-        FACTS_STREAM: tuple(_durable(work.consumer(lane), work.filter(lane)) for work, lane in CONSUMERS),
-        INGEST_STREAM: (_durable(ADMISSION_CONSUMER, "ingest.*"),),
+        FACTS_STREAM: tuple(_durable(work.consumer(lane), work.filter(lane), ack_wait_s) for work, lane in CONSUMERS),
+        INGEST_STREAM: (_durable(ADMISSION_CONSUMER, "ingest.*", ack_wait_s),),
     }
 
 
@@ -102,7 +100,7 @@ async def migrate(settings: Settings, *, replicas: int = 1) -> None:
         js = client.jetstream(timeout=10)
         for config in stream_configs(replicas):
             await _stream(js, config)
-        for stream, consumers in consumer_configs().items():
+        for stream, consumers in consumer_configs(settings.ack_wait_s).items():
             for consumer in consumers:
                 await js.add_consumer(stream, consumer)
         await _bucket(js, KeyValueConfig(ATTEMPTS_BUCKET, ttl=3 * _DAY_S, replicas=replicas))
