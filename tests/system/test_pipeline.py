@@ -13,12 +13,13 @@ from uuid import uuid4
 
 import httpx
 import nats
+import psutil
 import pytest
 from desk import embedded, failure, footage, in_review, send, wait_for, whole
 from heaters_contracts.fact import subject_of
 from heaters_contracts.pipeline import CONSUMERS, FACTS_STREAM
 from heaters_local.client import Api
-from heaters_local.state import State
+from heaters_local.state import Home, State
 from heaters_local.views import Failure
 from heaters_media.film import FilmKind, render_film
 from heaters_media.keyframes import count_frames
@@ -284,3 +285,22 @@ def test_a_real_film_has_its_known_cuts(api: Api) -> None:
 
     assert [cut["frame"] for cut in video["cuts"]] == [30, 76, 137, 187, 242]
     assert len(video["clips_list"]) == 6
+
+
+def test_an_idle_service_needs_little_memory(running: tuple[Api, State], reviewed: str) -> None:
+    _, state = running
+    home = Home(Path(state.home))
+    now = home.running()
+    assert now is not None
+
+    # Shares of shared pages are counted once (PSS): the tree's processes have most of theirs in common.
+    used = {part.name: tree_bytes(part.pid) >> 20 for part in now.parts if part.kind == "service" and part.pid}
+
+    assert len(used) >= 6
+    assert {name: mib for name, mib in used.items() if mib >= 200 and not name.startswith("embedder")} == {}
+    assert used["embedder-1"] < 600  # torch is resident, for its children to be forked from
+
+
+def tree_bytes(pid: int) -> int:
+    root = psutil.Process(pid)
+    return sum(process.memory_full_info().pss for process in (root, *root.children(recursive=True)))
