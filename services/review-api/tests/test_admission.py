@@ -71,7 +71,7 @@ async def test_an_upload_is_stored_and_may_be_asked_for(desk: Any) -> None:
     assert key.startswith("uploads/local/file-")
     assert key.endswith(".mp4")
     assert stored.json()["bytes"] == 4000
-    assert desk.application.desk.objects.store.size(key) == 4000
+    assert desk.application.desk.objects.store.get_range(key, 0, 4) == b"film"
     assert asked.json()["status"] == "requested"
 
 
@@ -137,4 +137,6 @@ async def test_a_body_of_the_stream_that_is_none_is_rejected_and_the_next_is_hea
     heard = await _eventually(desk, ids.video_id("team-sea", request_id))
     assert rejected["state"] == "rejected"
     assert "the request is not valid" in rejected["events"][0]["note"]
+    failures = (await desk.client.get("/api/failures")).json()["items"]
+    assert [f["stage"] for f in failures if f["video_id"] == rejected["id"]] == ["admission"]
     assert heard["state"] == "downloading"

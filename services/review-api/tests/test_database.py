@@ -3,17 +3,20 @@
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from heaters_edges.bus import Stored
+from heaters_review_api.__main__ import migrate_all
 from heaters_review_api.db import schema
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.migrate import alembic_config
 from heaters_review_api.db.passed import Lagging, Passed
 from heaters_review_api.db.projector import LostLead, Projector
 from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
+from pydantic import SecretStr
 from sqlalchemy import Connection, func, select
 
 
@@ -37,26 +40,44 @@ async def test_the_migrations_make_the_tables_that_the_code_thinks_of(desk: Any)
         assert await connection.run_sync(compare) == []
 
 
-async def test_a_rebuild_gives_back_every_row(migrated: Any, start: Any, story: Any) -> None:
+@pytest.fixture
+async def second(migrated: Any) -> Any:
+    """A database of its own beside the first, made from the same stream."""
+    admin = await psycopg.AsyncConnection.connect(
+        migrated.database_url.get_secret_value().replace("+psycopg", ""), autocommit=True
+    )
+    async with admin:
+        await admin.execute("CREATE DATABASE second")
+    url = migrated.database_url.get_secret_value().rpartition("/")[0] + "/second"
+    settings = migrated.model_copy(update={"database_url": SecretStr(url)})
+    await migrate_all(settings)
+    return settings
+
+
+async def test_a_rebuild_gives_back_every_row(desk: Any, second: Any, start: Any, story: Any) -> None:
     film = story().ready([30, 120, 250])
     approved = film.verdict("approve", 0, 30, key="1")
     film.failed("export", approved)
     film.verdict("skip", 30, 120, key="2")
     film.embedded(film.keyframed(film.exported(film.verdict("approve", 120, 250, key="3"))))
-    engine = make_engine(migrated)
-    async with start(migrated) as desk:
-        await desk.publish(film)
+    await desk.publish(film)
+    engine = make_engine(second)
+
+    async with start(second) as replayed:
+        await replayed.application.passed.wait_for(desk.application.passed.sequence, timeout_s=20)
         with pytest.raises(ProjectorRuns):
             await rebuild(engine)
-        before = await desk.rows()
-    replayed = await rebuild(engine)
-    async with start(migrated) as desk:
-        after = await desk.rows()
+        from_stream = await replayed.rows()
+    count = await rebuild(engine)
+    async with start(second) as rebuilt:
+        from_facts = await rebuilt.rows()
     await engine.dispose()
+    live = await desk.rows()
 
-    assert replayed >= len(film.told)
-    assert len(before["projection.clip"]) >= 4
-    assert after == before
+    assert count >= len(film.told)
+    assert len(live["projection.clip"]) >= 4
+    assert from_stream == live
+    assert from_facts == live
 
 
 async def test_two_replicas_share_one_projector(migrated: Any, start: Any, story: Any) -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import signal
+import socket
 import sys
 
 import uvicorn
@@ -16,20 +18,36 @@ from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
 from heaters_review_api.settings import Settings
 
 
+class Server(uvicorn.Server):
+    """Tells open event streams to end before it waits for connections to do so."""
+
+    def __init__(self, application: Application) -> None:
+        settings = application.settings
+        config = uvicorn.Config(
+            application.asgi,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=30,
+        )
+        super().__init__(config)
+        self._application = application
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop answering."""
+        self._application.desk.changes.closing.set()
+        await super().shutdown(sockets)
+
+
 def serve(settings: Settings) -> None:
-    """Answer until SIGTERM; open event streams are cut off after a second."""
-    application = Application(settings)
-    uvicorn.run(
-        application.asgi,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=30,
-    )
+    """Answer until SIGTERM, which is a clean end."""
+    # The server stops cleanly and then raises the signal again, for whoever was there before it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    Server(Application(settings)).run()
 
 
 async def migrate_all(settings: Settings) -> None:

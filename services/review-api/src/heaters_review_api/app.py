@@ -81,13 +81,14 @@ class Application:
             dependencies={"desk": Provide(lambda: self.desk, sync_to_thread=False)},
             middleware=[DefineMiddleware(Authentication, tokens=self.desk.tokens)],
             exception_handlers=problems.HANDLERS,
-            after_request=add_security,
+            before_send=[add_security],
             lifespan=[self._lifespan],
             openapi_config=OpenAPIConfig(
                 title="Heaters review API",
                 version="1",
                 path="/openapi",
                 render_plugins=[],
+                use_handler_docstrings=True,
                 security=[{"token": []}],
                 components=Components(
                     security_schemes={
@@ -96,6 +97,8 @@ class Application:
                 ),
             ),
             debug=False,
+            # Logs are set up once, by telemetry; the framework would put its own handlers in their place.
+            logging_config=None,
         )
 
     @asynccontextmanager

@@ -1,7 +1,8 @@
 """The time and the bytes of clips: frame tables and packet indexes, kept in memory."""
 
+import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from heaters_contracts.objects import ObjectRef
@@ -11,6 +12,8 @@ from heaters_media.errors import BadLedger
 from heaters_media.ledger import FrameTable, Packets
 
 from heaters_review_api.db.queries import ClipOfVideo, Queries
+
+_AGAIN_S = 5.0
 
 T = TypeVar("T", FrameTable, Packets)
 
@@ -24,6 +27,8 @@ class Ledgers:
         self._tables: OrderedDict[str, FrameTable] = OrderedDict()
         self._packets: OrderedDict[str, Packets] = OrderedDict()
         self._kept = kept
+        self._silent_until = 0.0
+        self._lost: OrderedDict[str, float] = OrderedDict()
 
     async def packets(self, ref: ObjectRef) -> Packets:
         """A segment's packet index."""
@@ -36,26 +41,35 @@ class Ledgers:
     async def ticks(self, one: ClipOfVideo) -> tuple[int, int] | None:
         """When a clip begins and ends, in ticks of its video; None while its ledger cannot be read.
 
-        The frame table knows it; until the whole video is scanned, the packet indexes of its segments do.
+        The frame table knows it; until the whole video is scanned, the packet indexes of its segments do. A list must not become
+        slow because a ledger is lost or the store is silent, so neither is asked for again within a few seconds.
         """
         start, end = one.clip.start_frame, one.clip.end_frame
+        name = one.frame_table.key if one.frame_table else str(one.clip.id)
+        now = time.monotonic()
+        known = one.frame_table is not None and one.frame_table.key in self._tables
+        if not known and (now < self._silent_until or now < self._lost.get(name, 0.0)):
+            return None
         try:
             if one.frame_table is not None:
                 table = await self.frame_table(one.frame_table)
                 return table.ticks_of(start), table.ticks_of(end)
-            touched = [s for s in await self._queries.segments(one.clip.video_id, start, end) if s.packets]
-            if not touched or touched[0].packets is None or touched[-1].packets is None:
-                return None
-            return (
-                _tick(await self.packets(touched[0].packets), start),
-                _tick(await self.packets(touched[-1].packets), end),
-            )
-        except (MissingObject, WrongObject, TryLater, Unavailable, BadLedger, IndexError):
-            return None
+            return await self._ticks_by_packets(one)
+        except (MissingObject, WrongObject, BadLedger, IndexError):
+            self._lost[name] = now + _AGAIN_S
+            while len(self._lost) > self._kept:
+                self._lost.popitem(last=False)
+        except (TryLater, Unavailable):
+            self._silent_until = now + _AGAIN_S
+        return None
 
-    async def all_ticks(self, clips: Sequence[ClipOfVideo]) -> list[tuple[int, int] | None]:
-        """The same for several clips; each ledger is read once."""
-        return [await self.ticks(one) for one in clips]
+    async def _ticks_by_packets(self, one: ClipOfVideo) -> tuple[int, int] | None:
+        start, end = one.clip.start_frame, one.clip.end_frame
+        touched = await self._queries.segments(one.clip.video_id, start, end)
+        if not touched or touched[0].packets is None or touched[-1].packets is None:
+            return None
+        first, last = await self.packets(touched[0].packets), await self.packets(touched[-1].packets)
+        return _tick(first, start), _tick(last, end)
 
 
 def _tick(packets: Packets, frame: int) -> int:

@@ -5,7 +5,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from heaters_review_api.db.locks import MIGRATION
+from heaters_review_api.db.locks import MIGRATION, held
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -18,13 +18,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 async def migrate(engine: AsyncEngine) -> None:
     """Run what migrations are missing, one migrator at a time."""
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION})
-        try:
-            await connection.execute(text("CREATE SCHEMA IF NOT EXISTS app"))
-            await connection.commit()
-            await connection.run_sync(lambda c: command.upgrade(alembic_config(c), "head"))
-            await connection.commit()
-        finally:
-            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION})
-            await connection.commit()
+    async with held(engine, MIGRATION, wait=True), engine.connect() as connection:
+        await connection.execute(text("CREATE SCHEMA IF NOT EXISTS app"))
+        await connection.run_sync(lambda c: command.upgrade(alembic_config(c), "head"))
+        await connection.commit()

@@ -4,11 +4,9 @@ import asyncio
 import logging
 
 import psycopg
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from heaters_review_api.db import schema
+from heaters_review_api.db.locks import connect
 
 log = logging.getLogger(__name__)
 
@@ -61,23 +59,17 @@ class Passed:
         return self.sequence > before
 
 
-async def read_checkpoint(engine: AsyncEngine) -> int:
-    """How far the tables are, asked of the database."""
-    async with engine.connect() as connection:
-        return int((await connection.execute(select(schema.checkpoint.c.sequence))).scalar_one())
-
-
 async def listen(engine: AsyncEngine, passed: Passed) -> None:
     """Hear from the database how far the projection is, for ever; asks once a second beside, should a notice be lost."""
-    address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         try:
-            async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
+            async with await connect(engine) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 while True:
-                    passed.advance(await read_checkpoint(engine))
+                    answer = await (await connection.execute("SELECT sequence FROM projection.checkpoint")).fetchone()
+                    passed.advance(int(answer[0]) if answer else 0)
                     async for notice in connection.notifies(timeout=_POLL_S):
                         passed.advance(int(notice.payload))
-        except (psycopg.Error, SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning("listening for the projection broke off", extra={"reason": str(problem)})
             await asyncio.sleep(_POLL_S)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+import psycopg
 from heaters_contracts.fact import Fact, Told, Unreadable, decode
 from heaters_edges.bus import Stored
 from heaters_edges.failure import Unavailable
@@ -24,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from heaters_review_api.core.fold import Unread, fold
 from heaters_review_api.core.tables import Tables
 from heaters_review_api.db import rows, schema
-from heaters_review_api.db.locks import PROJECTION
+from heaters_review_api.db.locks import PROJECTION, held
 from heaters_review_api.db.passed import CHANNEL, Passed
 from heaters_review_api.db.texts import plain, printable
 
@@ -77,7 +78,7 @@ class Projector:
             try:
                 await self._lead(stream)
                 self.trouble = None
-            except (SQLAlchemyError, Unavailable, OSError, LostLead, StreamBehind) as problem:
+            except (SQLAlchemyError, psycopg.Error, Unavailable, OSError, LostLead, StreamBehind) as problem:
                 self.trouble = str(problem)
                 log.error("projecting broke off", extra={"reason": str(problem), "position": self.position})
             finally:
@@ -85,26 +86,20 @@ class Projector:
             await asyncio.sleep(_RETRY_S)
 
     async def _lead(self, stream: Stream) -> None:
-        async with self._engine.connect() as lock:
-            held = (await lock.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": PROJECTION})).scalar_one()
-            await lock.commit()
-            if not held:
+        async with held(self._engine, PROJECTION, wait=False) as alone:
+            if not alone:
                 return
-            try:
-                await self.resume()
-                last = await stream.last_sequence()
-                if last < self.position:
-                    raise StreamBehind(
-                        f"the facts stream ends at {last}, the projection is at {self.position}:"
-                        " give the stream back from the facts table before going on"
-                    )
-                self.trouble = None
-                LEADING.set(1)
-                async for batch in stream.follow(self.position):
-                    await self.apply(batch)
-            finally:
-                # Closing the connection for good gives the lock back, whatever state it is in.
-                await lock.invalidate()
+            await self.resume()
+            last = await stream.last_sequence()
+            if last < self.position:
+                raise StreamBehind(
+                    f"the facts stream ends at {last}, the projection is at {self.position}:"
+                    " give the stream back from the facts table before going on"
+                )
+            self.trouble = None
+            LEADING.set(1)
+            async for batch in stream.follow(self.position):
+                await self.apply(batch)
 
     async def resume(self) -> None:
         """Take up where the tables are."""

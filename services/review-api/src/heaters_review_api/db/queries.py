@@ -188,10 +188,15 @@ class Queries:
             query = query.where(_f.video_id == video_id)
         return [to_row(core.Failure, row) for row in await self._all(query.order_by(_f.sequence.desc()).limit(limit))]
 
-    async def rejections(self, *, limit: int = 100) -> list[core.Video]:
+    async def rejections(self, *, limit: int = 100) -> list[core.Event]:
         """Requests that were refused and not asked again better, the newest first."""
-        query = select(schema.video).where(_v.requested_sequence.is_(None), _v.rejected_reason.is_not(None))
-        return [to_row(core.Video, row) for row in await self._all(query.order_by(_v.version.desc()).limit(limit))]
+        query = (
+            select(schema.event)
+            .join(schema.video, _v.id == _e.video_id)
+            .where(_v.requested_sequence.is_(None), _v.rejected_reason.is_not(None), _e.type == "video.rejected")
+            .order_by(_e.sequence.desc())
+        )
+        return [to_row(core.Event, row) for row in await self._all(query.limit(limit))]
 
     async def decision(self, clip_id: UUID, idempotency_key: str) -> core.Decision | None:
         """What was decided under a client's key."""

@@ -7,7 +7,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.db import schema
-from heaters_review_api.db.locks import PROJECTION
+from heaters_review_api.db.locks import PROJECTION, held
 from heaters_review_api.db.passed import Passed
 from heaters_review_api.db.projector import Projector
 
@@ -29,23 +29,18 @@ async def rebuild(engine: AsyncEngine) -> int:
     Raises:
         ProjectorRuns: a replica of review-api is projecting.
     """
-    async with engine.connect() as lock:
-        held = (await lock.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": PROJECTION})).scalar_one()
-        await lock.commit()
-        if not held:
+    async with held(engine, PROJECTION, wait=False) as alone:
+        if not alone:
             raise ProjectorRuns("a replica of review-api is projecting: stop all of them first")
-        try:
-            await _empty(engine)
-            projector = Projector(engine, Passed())
-            await projector.resume()
-            replayed = 0
-            while batch := await _next(engine, projector.position):
-                await projector.apply(batch)
-                replayed += len(batch)
-            log.info("the projection was made again", extra={"facts": replayed, "position": projector.position})
-            return replayed
-        finally:
-            await lock.invalidate()
+        await _empty(engine)
+        projector = Projector(engine, Passed())
+        await projector.resume()
+        replayed = 0
+        while batch := await _next(engine, projector.position):
+            await projector.apply(batch)
+            replayed += len(batch)
+        log.info("the projection was made again", extra={"facts": replayed, "position": projector.position})
+        return replayed
 
 
 async def _empty(engine: AsyncEngine) -> None:

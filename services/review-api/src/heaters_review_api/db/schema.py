@@ -32,6 +32,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    cast,
     func,
     text,
 )
@@ -162,6 +163,7 @@ video = Table(
     CheckConstraint("frames > 0 AND segments_total > 0 AND end_ticks > start_ticks", name="video_not_empty"),
     CheckConstraint("time_base_num > 0 AND time_base_den > 0", name="video_time_base_positive"),
     CheckConstraint("segments_done >= 0 AND failures >= 0", name="video_counts"),
+    Index("video_not_requested", "id", postgresql_where=text("requested_sequence IS NULL")),
     Index("video_listed", text("requested_sequence DESC"), postgresql_where=text("requested_sequence IS NOT NULL")),
     schema="projection",
 )
@@ -280,8 +282,9 @@ embedding = Table(
     CheckConstraint("dimensions BETWEEN 1 AND 4000", name="embedding_dimensions"),
     Index(
         "embedding_near_1280",
-        text("(vector::halfvec(1280)) halfvec_cosine_ops"),
+        cast(Column("vector"), HALFVEC(1280)).label("near"),
         postgresql_using="hnsw",
+        postgresql_ops={"near": "halfvec_cosine_ops"},
         postgresql_where=text("dimensions = 1280"),
     ),
     schema="projection",

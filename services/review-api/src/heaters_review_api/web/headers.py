@@ -1,8 +1,7 @@
 """Headers that every answer carries."""
 
-from typing import Any
-
-from litestar import Response
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import Message, Scope
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:;"
@@ -20,8 +19,9 @@ SECURITY: dict[str, str] = {
 }
 
 
-def add_security(response: Response[Any]) -> Response[Any]:
-    """Put them on an answer that does not set them itself."""
-    for name, value in SECURITY.items():
-        response.headers.setdefault(name, value)
-    return response
+async def add_security(message: Message, scope: Scope) -> None:
+    """Put them on every answer, problems included, that does not set them itself."""
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in SECURITY.items():
+            headers.setdefault(name, value)

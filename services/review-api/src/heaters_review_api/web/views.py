@@ -272,6 +272,20 @@ def failure_view(failure: core.Failure) -> Failure:
     )
 
 
+def rejection_view(event: core.Event) -> Failure:
+    """A refused request, as a failure of admission."""
+    return Failure(
+        id=event.fact_id,
+        video_id=event.video_id,
+        stage="admission",
+        reason=event.note or "",
+        failure_class="bad_input",
+        attempts=1,
+        at=event.at,
+        clip_id=None,
+    )
+
+
 def event_view(event: core.Event) -> Event:
     """An event's row, as it is shown."""
     worked = (event.finished - event.started).total_seconds() if event.started and event.finished else None

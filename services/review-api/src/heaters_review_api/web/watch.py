@@ -27,7 +27,8 @@ async def me(request: Request[Principal, Any, Any]) -> views.Me:
 async def failures(desk: TheDesk) -> views.Failures:
     """What stages gave up and have not done since, and requests that were refused; the newest first."""
     found = [views.failure_view(failure) for failure in await desk.queries.failures()]
-    return views.Failures(items=found)
+    found += [views.rejection_view(event) for event in await desk.queries.rejections()]
+    return views.Failures(items=sorted(found, key=lambda failure: failure.at, reverse=True))
 
 
 @get("/api/progress", guards=[ANYBODY], tags=["watch"])
@@ -57,10 +58,10 @@ async def events(
 
 
 async def _changes(changes: Changes, after: int | None) -> AsyncGenerator[ServerSentEventMessage, None]:
-    yield ServerSentEventMessage(comment="watching", retry=1000)
+    yield ServerSentEventMessage(comment="watching", retry=1000, data=None)
     async for batch in changes.since(after, pause_s=_HEARTBEAT_S):
         if not batch:
-            yield ServerSentEventMessage(comment="still here")
+            yield ServerSentEventMessage(comment="still here", data=None)
         for change in batch:
             yield ServerSentEventMessage(event="change", id=str(change.sequence), data=_json(change))
 

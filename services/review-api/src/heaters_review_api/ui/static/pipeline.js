@@ -84,7 +84,8 @@ function bar(video, progress) {
   const working = progress.at(-1);
   const segments = video.segments_total ? `${video.segments_done} of ${video.segments_total} segments` : "";
   const share = video.segments_total ? video.segments_done / video.segments_total : (working?.fraction ?? 0);
-  if (["done", "in_review"].includes(video.state) && !working) return cell("quiet", segments);
+  const resting = ["done", "in_review"].includes(video.state) || video.state.endsWith("_failed");
+  if (resting && !working) return cell("quiet", segments);
   const element = document.createElement("progress");
   element.max = 1;
   element.value = share;

@@ -193,7 +193,8 @@ export class Review {
       return line;
     });
     $("next").replaceChildren(...lines);
-    $("next-empty").hidden = lines.length > 0 || !this.current;
+    $("next-empty").hidden = lines.length > 0;
+    $("next-card").hidden = !this.current;
   }
 
   #cannotPlay(clip) {

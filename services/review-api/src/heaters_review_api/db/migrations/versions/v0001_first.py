@@ -104,6 +104,7 @@ STATEMENTS = (
         CONSTRAINT video_counts CHECK (segments_done >= 0 AND failures >= 0)
     )
     """,
+    "CREATE INDEX video_not_requested ON projection.video (id) WHERE requested_sequence IS NULL",
     "CREATE INDEX video_listed ON projection.video (requested_sequence DESC) WHERE requested_sequence IS NOT NULL",
     """
     CREATE TABLE projection.clip (

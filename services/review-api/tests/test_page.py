@@ -1,0 +1,96 @@
+"""The review page in a real browser."""
+
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from heaters_media.probe import probe
+from playwright.async_api import Page, async_playwright, expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine: the page was not tried"),
+]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture
+async def page(desk: Any) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        yield page
+        await browser.close()
+        assert complaints == []
+
+
+async def test_one_key_is_one_verdict_and_the_next_clip_is_there(desk: Any, film: Any, page: Page) -> None:
+    for clip in (await desk.client.get("/api/queue", params={"limit": 500})).json()["items"]:
+        await desk.client.post(
+            f"/api/clips/{clip['id']}/verdict", json={"verdict": "skip"}, headers={"Idempotency-Key": "clear"}
+        )
+    told = film.story()
+    tick = probe(film.path).tick
+    told.time_base = (tick.numerator, tick.denominator)
+    told.ready([7, 33, 41])
+    await desk.publish(told)
+
+    await page.goto(f"{desk.client.base_url}/?token=a-token-for-tests")
+    await expect(page.locator("#left")).to_have_text("4 left")
+    assert "token" not in page.url
+    shown = page.locator("video.on")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(0, 7)))
+    await expect(page.locator("#span")).to_have_text("00:00:00.000 \N{EN DASH} 00:00:00.280")
+    await page.keyboard.press("a")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(7, 33)), timeout=200)
+    await expect(page.locator("#frames")).to_have_text("26 (7\N{EN DASH}32)")
+    await page.keyboard.press("s")
+    await page.get_by_role("button", name="Archive").click()
+    await expect(page.locator("#left")).to_have_text("1 left")
+    await expect(page.locator("#last li.waiting")).to_have_count(0)
+
+    states = [
+        (await desk.client.get(f"/api/clips/{told.clip_id(*span)}")).json()["state"]
+        for span in ((0, 7), (7, 33), (33, 41), (41, 60))
+    ]
+    assert states == ["exporting", "review_skipped", "review_archived", "pending_review"]
+
+
+async def test_a_verdict_that_is_refused_says_why(desk: Any, story: Any, page: Page) -> None:
+    told = story().ready([30])
+    await desk.publish(told)
+    await page.goto(f"{desk.client.base_url}/?token=a-token-for-tests")
+    await expect(page.locator("video.on")).to_have_count(1)
+    clip = await page.locator("video.on").get_attribute("data-clip")
+    await page.route("**/api/events", lambda route: route.abort())
+
+    await desk.client.post(f"/api/clips/{clip}/verdict", json={"verdict": "skip"}, headers={"Idempotency-Key": "ben"})
+    await page.keyboard.press("a")
+
+    await expect(page.locator("#toast")).to_contain_text("meanwhile it became review_skipped by local")
+
+
+async def test_the_pipeline_shows_videos_and_what_failed(desk: Any, story: Any, page: Page) -> None:
+    told = story()
+    told.failed("download", told.requested(), reason="text/html came instead of a picture")
+    await desk.publish(told)
+
+    await page.goto(f"{desk.client.base_url}/?token=a-token-for-tests")
+    await page.keyboard.press("2")
+
+    row = page.locator(f"#videos li[data-video='{told.video_id}']")
+    await expect(row.locator(".state")).to_have_text("download failed")
+    await expect(row.locator(".why")).to_have_text("! download: text/html came instead of a picture")

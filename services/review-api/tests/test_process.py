@@ -1,0 +1,62 @@
+"""The real process: what it says when it cannot start, and how it ends."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import httpx
+from heaters_local.servers import free_port
+from pydantic import SecretStr
+
+
+def environment(settings: Any) -> dict[str, str]:
+    said = {}
+    for name, value in settings.model_dump().items():
+        if value is not None and name != "lanes":
+            said[f"HEATERS_{name.upper()}"] = str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}
+
+
+async def test_it_ends_cleanly_within_two_seconds_although_somebody_watches(migrated: Any) -> None:
+    settings = migrated.model_copy(update={"listen": f"127.0.0.1:{free_port()}"})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "heaters_review_api", env=environment(settings), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        address = f"http://{settings.listen}"
+        headers = {"authorization": f"Bearer {settings.token.get_secret_value()}"}
+        async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=30) as client:
+            for _ in range(300):
+                try:
+                    if (await client.get("/readyz")).status_code == 200:
+                        break
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.1)
+            async with client.stream("GET", "/api/events") as watching:
+                assert watching.status_code == 200
+                asked = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                code = await asyncio.wait_for(process.wait(), 10)
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+    assert code == 0
+    assert time.monotonic() - asked < 2
+
+
+async def test_a_missing_setting_is_named_before_anything_is_connected(migrated: Any) -> None:
+    said = environment(migrated)
+    del said["HEATERS_DATABASE_URL"]
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "heaters_review_api", env=said, stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"HEATERS_DATABASE_URL is not set" in complaint
