@@ -32,7 +32,7 @@ test: setup ## every test, against the same real servers (ARGS= for pytest)
 check: setup ## format, lint, types, import laws
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy libs/*/src services/*/src deploy/local/src
+	$(VENV)/bin/mypy libs/*/src services/*/src deploy/local/src benchmarks
 	$(VENV)/bin/lint-imports --no-cache
 
 bench: setup ## measure beside the peers (ONLY=name)
