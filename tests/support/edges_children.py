@@ -44,6 +44,11 @@ def burn(seconds: float) -> int:
     return turns
 
 
+def burn_twice(seconds: float) -> Iterator[int]:
+    yield burn(seconds)
+    yield burn(seconds)
+
+
 def give_a_lock() -> threading.Lock:
     return threading.Lock()
 

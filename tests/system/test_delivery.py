@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 
 import nats
 import pytest
-from children import Poison, add, count, crash, eat_memory, nap, refuse
+from children import Poison, add, count_to_ten, crash, eat_memory, nap, refuse
 from heaters_contracts.fact import Fact, Told, Unreadable, decode, subject_of, tell
-from heaters_contracts.facts import StageFailed, VideoDownloaded, VideoRequested
+from heaters_contracts.facts import StageFailed, StageRequested, VideoDownloaded, VideoRequested
 from heaters_contracts.ingest import UrlSource
 from heaters_contracts.objects import ObjectRef
 from heaters_contracts.pipeline import FACTS_STREAM, PAUSED_BUCKET, Work, work_named
@@ -89,6 +89,15 @@ async def eventually(bus: Bus, video_id: UUID, type_: str, *, within_s: float = 
                 return told
         await asyncio.sleep(0.02)
     raise AssertionError(f"no {type_} of {video_id}: {[t.fact.TYPE for t in await facts_of(bus, video_id)]}")
+
+
+def again(told: Told[Fact], sequence: int, key: str) -> Told[Fact]:
+    fact = StageRequested(stage="download", message_sequence=sequence, by="ops", idempotency_key=key)
+    return tell(fact, video_id=told.video_id, lane=told.lane, cause=None, time=datetime.now(UTC))
+
+
+async def count(bus: Bus, video_id: UUID, type_: str) -> int:
+    return sum(type_ == told.fact.TYPE for told in await facts_of(bus, video_id))
 
 
 async def until(look: Callable[[], Awaitable[int]], wanted: int, *, within_s: float = 15) -> None:
@@ -220,6 +229,52 @@ async def test_a_permanent_error_is_told_at_once(bus: Bus, objects: Objects, set
     assert len(calls) == 1
 
 
+async def test_what_failed_is_done_when_it_is_asked_for_again(bus: Bus, objects: Objects, settings: Settings) -> None:
+    mended = False
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        if not mended:
+            raise Poison("the page is gone")
+        return downloaded(told)
+
+    asked = requested()
+    sequence = (await bus.publish(asked)).sequence
+    async with worker(bus, objects, settings, handler):
+        first = await eventually(bus, asked.video_id, "stage.failed")
+        await bus.publish(again(asked, sequence, "once"))
+        await until(lambda: count(bus, asked.video_id, "stage.failed"), 2)
+        mended = True
+        await bus.publish(again(asked, sequence, "twice"))
+        answer = await eventually(bus, asked.video_id, "video.downloaded")
+
+    assert first.cause == asked.id
+    assert answer.cause == asked.id  # the message stays the cause: what waits for it need not know that it failed
+    assert await count(bus, asked.video_id, "stage.failed") == 2
+
+
+async def test_a_request_for_another_stage_or_a_lost_message_does_no_work(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    calls = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        calls.append(1)
+        return downloaded(told)
+
+    video = requested()
+    other = StageRequested(stage="plan", message_sequence=1, by="ops", idempotency_key="1")
+    lost = StageRequested(stage="download", message_sequence=10**9, by="ops", idempotency_key="2")
+    for fact in (other, lost):
+        await bus.publish(tell(fact, video_id=video.video_id, lane="bulk", cause=None, time=datetime.now(UTC)))
+    async with worker(bus, objects, settings, handler):
+        told = await eventually(bus, video.video_id, "stage.failed")
+        await until(lambda: unacknowledged(bus, "download-bulk"), 0)
+
+    assert calls == []
+    assert isinstance(told.fact, StageFailed)
+    assert "not in the stream any more" in told.fact.reason
+
+
 async def test_the_interactive_lane_goes_first(bus: Bus, objects: Objects, settings: Settings) -> None:
     order = []
     begun = asyncio.Event()
@@ -322,7 +377,7 @@ async def test_a_child_returns_raises_and_reports() -> None:
     assert await in_child(add, 2, 3) == 5
     with pytest.raises(Poison, match="not this one"):
         await in_child(refuse)
-    assert await in_child(count) == 10
+    assert await in_child(count_to_ten) == 10
     assert shares[0] == 0.0
     assert shares[-1] == 1.0
     assert jobs.current().cpu_s > 0

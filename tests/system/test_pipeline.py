@@ -3,6 +3,7 @@
 import asyncio
 import http.server
 import threading
+import time
 import wave
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,7 +19,8 @@ import pytest
 from desk import embedded, failure, footage, in_review, send, wait_for, whole
 from heaters_contracts.fact import subject_of
 from heaters_contracts.pipeline import CONSUMERS, FACTS_STREAM
-from heaters_local.client import Api
+from heaters_edges.delivery import PULL_S
+from heaters_local.client import Api, ApiError
 from heaters_local.state import Home, State
 from heaters_local.views import Failure
 from heaters_media.film import FilmKind, render_film
@@ -304,3 +306,54 @@ def test_an_idle_service_needs_little_memory(running: tuple[Api, State], reviewe
 def tree_bytes(pid: int) -> int:
     root = psutil.Process(pid)
     return sum(process.memory_full_info().pss for process in (root, *root.children(recursive=True)))
+
+
+# --- failures are replayable, stages can rest ----------------------------------------------------------------------------
+
+
+def test_a_failure_that_was_mended_is_tried_again_and_goes_on(api: Api, site: tuple[str, Path]) -> None:
+    address, folder = site
+    asked = api.ingest({"kind": "url", "url": f"{address}/later.mp4"}, lane="interactive", request_id=None, options={})
+    video_id = str(asked["video_id"])
+    failed = failure(api, video_id)
+    whole_story = api.failure(failed["id"])
+
+    render_film(folder / "later.mp4", FilmKind(frames=40))
+    api.retry(failed["id"])
+    video = in_review(api, video_id)
+
+    assert whole_story["message_subject"] == f"heaters.video.requested.v1.interactive.{video_id}"
+    assert whole_story["message"]["source"]["url"].endswith("/later.mp4")
+    assert video["frames"] == 40
+    assert failed["id"] not in [f["id"] for f in api.failures()]
+    with pytest.raises(ApiError, match="retried already"):
+        api.retry(failed["id"])
+
+
+def test_a_discarded_failure_leaves_the_list_and_stays_undone(api: Api, site: tuple[str, Path]) -> None:
+    asked = api.ingest({"kind": "url", "url": f"{site[0]}/never.mp4"}, lane="interactive", request_id=None, options={})
+    failed = failure(api, str(asked["video_id"]))
+
+    api.discard(failed["id"])
+
+    assert failed["id"] not in [f["id"] for f in api.failures()]
+    assert api.video(str(asked["video_id"]))["state"] == "download_failed"
+
+
+def test_a_paused_stage_waits_and_a_resumed_one_goes_on(api: Api, tmp_path: Path) -> None:
+    film = render_film(tmp_path / "patient.mp4", FilmKind(frames=35))
+
+    api.pause("plan", "a test")
+    # A pull that was open when the stage was paused may still take one message; the next look finds the pause.
+    time.sleep(PULL_S + 1)
+    video_id = send(api, film)
+    wait_for(lambda: "download" in api.video(video_id)["stages"], "the download")
+    time.sleep(1)
+    waiting = api.video(video_id)
+    paused = {stage["stage"]: stage["paused"] for stage in api.stages()}
+    api.resume("plan")
+    video = in_review(api, video_id)
+
+    assert "plan" not in waiting["stages"]
+    assert paused == {stage: stage == "plan" for stage in paused}
+    assert video["frames"] == 35

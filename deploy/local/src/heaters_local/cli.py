@@ -9,10 +9,12 @@ from heaters_local.client import ApiError, NothingRunning, Unreachable
 from heaters_local.commands.approve import approve
 from heaters_local.commands.demo import demo
 from heaters_local.commands.down import down
+from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
 from heaters_local.commands.logs import logs
 from heaters_local.commands.migrate import migrate
 from heaters_local.commands.search import search
+from heaters_local.commands.stages import pause, resume, stages
 from heaters_local.commands.status import status
 from heaters_local.commands.up import up
 from heaters_local.launch import StartedNothing
@@ -50,7 +52,7 @@ def heaters() -> None:
     """
 
 
-for command in (up, down, migrate, ingest, status, approve, search, logs, demo):
+for command in (up, down, migrate, ingest, status, approve, search, failed, stages, pause, resume, logs, demo):
     heaters.add_command(command)
 
 

@@ -11,7 +11,19 @@ from typing import Any, Self, cast
 import httpx
 
 from heaters_local.state import Home
-from heaters_local.views import Admission, Clip, Failure, Neighbour, Progress, Upload, Verdict, Video, VideoDetail
+from heaters_local.views import (
+    Admission,
+    Clip,
+    Failure,
+    FailureInFull,
+    Neighbour,
+    Progress,
+    Stage,
+    Upload,
+    Verdict,
+    Video,
+    VideoDetail,
+)
 
 __all__ = ["Api", "ApiError", "NothingRunning", "Unreachable"]
 
@@ -148,6 +160,30 @@ class Api:
     def failures(self) -> list[Failure]:
         """What was given up."""
         return cast("list[Failure]", self._ask("GET", "/api/failures")["items"])
+
+    def failure(self, failure_id: str) -> FailureInFull:
+        """One failure, with the message that failed."""
+        return cast("FailureInFull", self._ask("GET", f"/api/failures/{failure_id}"))
+
+    def retry(self, failure_id: str) -> None:
+        """Give what failed to its stage again."""
+        self._ask("POST", f"/api/failures/{failure_id}/retry", headers=_key(None))
+
+    def discard(self, failure_id: str) -> None:
+        """Take a failure off the list."""
+        self._ask("POST", f"/api/failures/{failure_id}/discard", headers=_key(None))
+
+    def stages(self) -> list[Stage]:
+        """Every stage, and whether it rests."""
+        return cast("list[Stage]", self._ask("GET", "/api/stages")["items"])
+
+    def pause(self, stage: str, reason: str) -> None:
+        """Let a stage take no more work."""
+        self._ask("POST", f"/api/stages/{stage}/pause", json={"reason": reason}, headers=_key(None))
+
+    def resume(self, stage: str) -> None:
+        """Let a stage work again."""
+        self._ask("POST", f"/api/stages/{stage}/resume", headers=_key(None))
 
     def progress(self) -> list[Progress]:
         """What runs now."""

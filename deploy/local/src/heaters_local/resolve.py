@@ -6,7 +6,7 @@ from uuid import UUID
 
 from heaters_local.client import Api, ApiError
 
-__all__ = ["NoSuchId", "clip_id", "ids_to_approve", "video_id"]
+__all__ = ["NoSuchId", "clip_id", "failure_id", "ids_to_approve", "video_id"]
 
 _SHORTEST = 4
 
@@ -35,6 +35,17 @@ def clip_id(api: Api, name: str) -> str:
     if _is_whole(name):
         return name
     return _only("clip", name, (clip["id"] for clip in api.clips()))
+
+
+def failure_id(api: Api, name: str) -> str:
+    """The id of the one open failure whose id begins so.
+
+    Raises:
+        NoSuchId: there is none, or more than one.
+    """
+    if _is_whole(name):
+        return name
+    return _only("failure", name, (failure["id"] for failure in api.failures()))
 
 
 def ids_to_approve(api: Api, name: str) -> list[str]:

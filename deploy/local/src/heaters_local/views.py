@@ -1,6 +1,6 @@
 """What the API answers, as far as the command shows it. Unknown fields are kept and ignored."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 TimeBase = list[int]
 """Numerator and denominator, in seconds."""
@@ -39,6 +39,29 @@ class Failure(TypedDict):
     failure_class: str
     attempts: int
     at: str
+
+
+class FailureInFull(TypedDict):
+    """A failure, and the message that failed."""
+
+    failure: Failure
+    open: bool
+    settled: str | None
+    message_subject: str
+    message_sequence: int
+    message_headers: dict[str, str]
+    message: Any
+    trace_id: str | None
+
+
+class Stage(TypedDict):
+    """A kind of work, and whether it rests."""
+
+    stage: str
+    service: str
+    paused: bool
+    by: str | None
+    reason: str
 
 
 class Clip(TypedDict):

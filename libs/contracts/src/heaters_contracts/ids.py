@@ -34,3 +34,13 @@ def fact_id(type_: str, version: int, cause: UUID | None, key: str) -> UUID:
 def clip_id(video: UUID, source_key: str, source_bytes: int, span: Span) -> UUID:
     """A clip is derived from the video's source and its span: the same cuts give back the same clip."""
     return uuid5(NAMESPACE, f"clip:{video}:{source_key}:{source_bytes}:{span.start}:{span.end}")
+
+
+def decision_id(by: str, idempotency_key: str) -> UUID:
+    """A decision of several facts: the same person sending the same key again means the same decision."""
+    return uuid5(NAMESPACE, f"decision:{by}:{idempotency_key}")
+
+
+def group_id(decision: UUID) -> UUID:
+    """The group that a decision founds."""
+    return uuid5(NAMESPACE, f"group:{decision}")

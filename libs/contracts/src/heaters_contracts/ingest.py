@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from heaters_contracts.fact import Lane
 from heaters_contracts.ids import canonical, sha256_of
 from heaters_contracts.model import Model
-from heaters_contracts.objects import Key
+from heaters_contracts.objects import UploadKey
 
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
@@ -23,7 +23,7 @@ class UploadSource(Model):
     """An object that was uploaded through the API."""
 
     kind: Literal["upload"] = "upload"
-    key: Annotated[Key, StringConstraints(pattern=r"^uploads/")]
+    key: UploadKey
     name: Annotated[str, StringConstraints(max_length=255)] = ""
 
 
@@ -66,12 +66,11 @@ class IngestRequest(Model):
     def _no_unknown_wishes(cls, value: Any) -> Any:
         # The same models lie in facts, where unknown fields are ignored; here their names are looked at before.
         if isinstance(value, dict):
-            for name, known in _KNOWN_FIELDS.items():
-                part = value.get(name)
-                if isinstance(part, dict) and (unknown := sorted(part.keys() - known)):
-                    raise ValueError(
-                        f"{name} has no field {', '.join(map(repr, unknown))}; it has {', '.join(sorted(known))}"
-                    )
+            source, options = value.get("source"), value.get("options")
+            if isinstance(source, dict):
+                _refuse_unknown("source", source, _SOURCES.get(str(source.get("kind"))))
+            if isinstance(options, dict):
+                _refuse_unknown("options", options, Options)
         return value
 
     def identity(self) -> str:
@@ -79,7 +78,10 @@ class IngestRequest(Model):
         return self.request_id or sha256_of(canonical(self.model_dump(mode="json", exclude={"request_id"})))
 
 
-_KNOWN_FIELDS = {
-    "source": {name for model in (UrlSource, UploadSource, S3Source) for name in model.model_fields},
-    "options": set(Options.model_fields),
-}
+_SOURCES: dict[str, type[Model]] = {"url": UrlSource, "upload": UploadSource, "s3": S3Source}
+
+
+def _refuse_unknown(name: str, part: dict[str, Any], model: type[Model] | None) -> None:
+    if model and (unknown := sorted(part.keys() - model.model_fields.keys())):
+        has = ", ".join(sorted(model.model_fields))
+        raise ValueError(f"{name} has no field {', '.join(map(repr, unknown))}; it has {has}")

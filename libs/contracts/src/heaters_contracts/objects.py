@@ -13,7 +13,16 @@ from pydantic import Field, StringConstraints
 from heaters_contracts.model import Model
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,511}$")]
+Key = Annotated[
+    str,
+    # Keys become paths in a node's cache: no part may be empty or begin with a dot, so that none leads out of it.
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$", max_length=512),
+]
+UploadKey = Annotated[
+    str,
+    # Not Key with one more pattern: the second would replace the first.
+    StringConstraints(pattern=r"^uploads(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$", max_length=512),
+]
 
 
 class ObjectRef(Model):

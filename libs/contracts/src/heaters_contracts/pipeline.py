@@ -11,6 +11,7 @@ from heaters_contracts.facts import (
     SegmentPlanned,
     SegmentPreprocessed,
     SegmentScenesDetected,
+    StageRequested,
     VideoDownloaded,
     VideoMasterStored,
     VideoPlanned,
@@ -38,9 +39,9 @@ class Work:
         """The durable consumer's name."""
         return f"{self.name}-{lane}"
 
-    def filter(self, lane: Lane) -> str:
-        """The subjects that it hears."""
-        return work_filter(self.consumes.TYPE, lane)
+    def filters(self, lane: Lane) -> tuple[str, str]:
+        """The subjects that it hears: its fact, and requests to work again (of which it takes its own)."""
+        return work_filter(self.consumes.TYPE, lane), work_filter(StageRequested.TYPE, lane)
 
 
 PIPELINE = (

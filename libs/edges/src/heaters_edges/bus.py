@@ -22,6 +22,7 @@ from heaters_contracts.fact import Fact, Told, encode, video_filter
 from heaters_contracts.pipeline import (
     FACTS_STREAM,
     INGEST_STREAM,
+    PAUSED_BUCKET,
     PROGRESS_STREAM,
     progress_subject,
 )
@@ -31,7 +32,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import KeyValue
 
@@ -97,6 +98,12 @@ def stored_from(message: Msg) -> Stored:
     return Stored(
         meta.sequence.stream, _utc(meta.timestamp), message.subject, dict(message.headers or {}), message.data
     )
+
+
+def _stored_raw(found: RawStreamMsg) -> Stored:
+    if found.time is None:
+        raise BusError(f"message {found.seq} came without its time")
+    return Stored(found.seq or 0, _utc(found.time), found.subject or "", dict(found.headers or {}), found.data or b"")
 
 
 def _utc(at: datetime) -> datetime:
@@ -267,14 +274,16 @@ class Bus:
         while True:
             subscription = None
             try:
+                reconnects = self.client.stats["reconnects"]
                 subscription = await self._subscribe_from(position + 1)
                 consumer_checked = time.monotonic()
                 while True:
                     try:
-                        first = await subscription.next_msg(timeout=2)
+                        first = await subscription.next_msg(timeout=1)
                     except (NatsTimeout, TimeoutError):
-                        if time.monotonic() - consumer_checked > 10:
+                        if time.monotonic() - consumer_checked > 10 or self.client.stats["reconnects"] != reconnects:
                             # An ephemeral consumer dies with its server; nothing is said then, so ask.
+                            reconnects = self.client.stats["reconnects"]
                             await subscription.consumer_info()  # type: ignore[attr-defined]  # a JetStream subscription has it
                             consumer_checked = time.monotonic()
                         continue
@@ -305,6 +314,14 @@ class Bus:
             "heaters.>", stream=FACTS_STREAM, ordered_consumer=True, config=config, pending_msgs_limit=65536
         )
 
+    async def message(self, sequence: int) -> Stored | None:
+        """One message of the facts stream; None if it is not there, or not any more."""
+        try:
+            found = await self.jetstream.get_msg(FACTS_STREAM, seq=sequence, direct=True)
+        except NotFoundError:
+            return None
+        return _stored_raw(found)
+
     async def history(self, video_id: UUID) -> list[Stored]:
         """Everything that was ever told of one video, in order."""
         told: list[Stored] = []
@@ -317,14 +334,19 @@ class Bus:
                 )
             except NotFoundError:
                 return told
-            if found.time is None:
-                raise BusError(f"message {found.seq} came without its time")
-            told.append(
-                Stored(
-                    found.seq or 0, _utc(found.time), found.subject or "", dict(found.headers or {}), found.data or b""
-                )
-            )
+            told.append(_stored_raw(found))
             sequence = told[-1].sequence + 1
+
+    async def set_paused(self, stage: str, reason: str | None) -> None:
+        """Let a stage take no more work, for a reason; or, with None, work again. Workers look before each fetch."""
+        bucket = await self.bucket(PAUSED_BUCKET)
+        try:
+            if reason is None:
+                await bucket.delete(stage)
+            else:
+                await bucket.put(stage, reason.encode())
+        except (NatsError, APIError, OSError, TimeoutError) as problem:
+            raise BusError(f"whether {stage} rests could not be set down: {problem}") from problem
 
     async def requests(self) -> AsyncIterator[IngestMessage]:
         """Requests of other teams, each until it is acknowledged; for ever."""

@@ -13,6 +13,7 @@ import os
 import pickle
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 _context = multiprocessing.get_context("forkserver")
 _POLL_S = 0.2
+_SILENCE: tuple[str, Any, float] = ("silence", None, 0.0)
 
 
 class ChildCrashed(RuntimeError):
@@ -68,13 +70,15 @@ def _child(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with(alive.fileno())
     # The parent watches resident memory; this is the backstop against one huge allocation between two looks.
-    resource.setrlimit(resource.RLIMIT_DATA, (2 * memory_bytes, resource.RLIM_INFINITY))
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    backstop = min(2 * memory_bytes, sys.maxsize if most == resource.RLIM_INFINITY else most)
+    resource.setrlimit(resource.RLIMIT_DATA, (backstop, most))
     try:
         if "progress" in inspect.signature(work).parameters and "progress" not in kwargs:
             kwargs["progress"] = _progress_into(say)
         if each:
             for item in work(*args, **kwargs):
-                say.send(("item", item, 0.0))
+                say.send(("item", item, _cpu_s()))
             answer: tuple[str, Any] = ("result", None)
         else:
             answer = ("result", work(*args, **kwargs))
@@ -86,9 +90,13 @@ def _child(
     say.close()
 
 
-def _sendable(kind: str, value: Any) -> tuple[str, Any, float]:
+def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_s = used.ru_utime + used.ru_stime
+    return used.ru_utime + used.ru_stime
+
+
+def _sendable(kind: str, value: Any) -> tuple[str, Any, float]:
+    cpu_s = _cpu_s()
     try:
         pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes: can the parent read them?
     except Exception as problem:  # noqa: BLE001 - whatever an object's own pickling raises
@@ -119,14 +127,18 @@ def _resident_bytes(pid: int) -> int:
 
 def _listen(hear: Connection, tell: Callable[[tuple[str, Any, float] | None], None]) -> None:
     """Read what a child says until it ends; its own thread, for pipes of the library block."""
-    with hear, contextlib.suppress(EOFError, OSError):
-        while True:
-            tell(hear.recv())
-    tell(None)
+    try:
+        with hear, contextlib.suppress(EOFError, OSError):
+            while True:
+                tell(hear.recv())
+        tell(None)
+    except Exception as problem:  # noqa: BLE001 - whatever an object's own unpickling raises
+        tell(("problem", RuntimeError(f"a result that cannot be read: {problem}"), 0.0))
 
 
 async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> AsyncGenerator[tuple[str, Any]]:
     job = jobs.current()
+    counted_s = 0.0
     loop = asyncio.get_running_loop()
     said: asyncio.Queue[tuple[str, Any, float] | None] = asyncio.Queue()
     hear, say = _context.Pipe(duplex=False)
@@ -146,31 +158,35 @@ async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> 
             loop.call_soon_threadsafe(said.put_nowait, message)
 
     threading.Thread(target=_listen, args=(hear, tell), daemon=True).start()
+    looked = time.monotonic()
     try:
         while True:
             try:
                 message = await asyncio.wait_for(said.get(), _POLL_S)
             except TimeoutError:
-                if job.left_s <= 0:
-                    raise TookTooLong(f"the work was not done within {job.deadline_s:.0f} s") from None
-                if (used := _resident_bytes(pid)) > job.memory_bytes:
-                    raise TooMuchMemory(
-                        f"the work used {used >> 20} MiB of memory, more than the {job.memory_bytes >> 20} MiB that a job may have"
-                    ) from None
-                continue
+                message = _SILENCE
+            # A child that talks all the time is looked at as well, but never one that has done its work.
+            unfinished = message is _SILENCE or (message is not None and message[0] in ("progress", "item"))
+            if unfinished and time.monotonic() - looked >= _POLL_S:
+                looked = time.monotonic()
+                _hold_to_limits(job, pid)
             match message:
                 case None:
                     await asyncio.to_thread(process.join)
                     raise ChildCrashed(f"the child process ended without a word ({_ending(process.exitcode)})")
+                case ("silence", *_):
+                    pass
                 case ("progress", share, _):
                     job.report(share)
-                case ("item", item, _):
+                case ("item", item, cpu_s):
+                    job.cpu_s += cpu_s - counted_s  # so that what is told now says what it took
+                    counted_s = cpu_s
                     yield "item", item
                 case ("problem", problem, cpu_s):
-                    job.cpu_s += cpu_s
+                    job.cpu_s += cpu_s - counted_s
                     raise problem
                 case (_, result, cpu_s):
-                    job.cpu_s += cpu_s
+                    job.cpu_s += cpu_s - counted_s
                     yield "result", result
                     return
     finally:
@@ -179,6 +195,15 @@ async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> 
         await asyncio.shield(asyncio.to_thread(process.join))
         process.close()
         ours.close()
+
+
+def _hold_to_limits(job: jobs.Job, pid: int) -> None:
+    if job.left_s <= 0:
+        raise TookTooLong(f"the work was not done within {job.deadline_s:g} s")
+    if (used := _resident_bytes(pid)) > job.memory_bytes:
+        raise TooMuchMemory(
+            f"the work used {used >> 20} MiB of memory, more than the {job.memory_bytes >> 20} MiB that a job may have"
+        )
 
 
 def _ending(exit_code: int | None) -> str:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from faststream.nats import NatsMessage
 from heaters_contracts.fact import (
@@ -30,7 +31,7 @@ from heaters_contracts.fact import (
     parse_subject,
     tell,
 )
-from heaters_contracts.facts.stage import FailureClass, StageFailed
+from heaters_contracts.facts.stage import FailureClass, StageFailed, StageRequested
 from heaters_contracts.ids import NIL, canonical, sha256_of
 from heaters_contracts.objects import failed_message_key, manifest_key
 from heaters_contracts.pipeline import ATTEMPTS_BUCKET, PAUSED_BUCKET, Work
@@ -40,7 +41,7 @@ from opentelemetry.trace import SpanKind
 
 from heaters_edges import job as jobs
 from heaters_edges import telemetry
-from heaters_edges.bus import Bus
+from heaters_edges.bus import Bus, Stored, stored_from
 from heaters_edges.failure import Permanent, TryLater, Unavailable, delay_s, reason_of
 from heaters_edges.job import Job
 from heaters_edges.objects import Objects
@@ -75,6 +76,21 @@ class _Inbox:
     lane: Lane
     urgency: int
     subscriber: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What to work on: the message that was delivered, or the older one that it asks for again."""
+
+    message: Stored
+    request: UUID | None = None
+    """The stage.requested, where it is one."""
+    problem: Permanent | None = None
+    """Why it cannot be worked on."""
+
+
+class _NotThisStages(Permanent):
+    """What is asked for again is not in the stream any more, or was never this stage's to work on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +132,7 @@ class Worker:
             (lane, duty) for lane in LANES if lane in self._settings.lanes for duty in self._duties
         ):
             await self._bus.require_consumer(duty.work.consumer(lane))
-            subscriber = self._bus.inbox(durable=duty.work.consumer(lane), subject=duty.work.filter(lane))
+            subscriber = self._bus.inbox(durable=duty.work.consumer(lane), subject=duty.work.filters(lane)[0])
             self._inboxes.append(_Inbox(duty, lane, urgency, subscriber))
         self._main = asyncio.create_task(self._work(), name="worker")
         self._tasks = [asyncio.create_task(self._pull(inbox), name=f"pull {inbox.urgency}") for inbox in self._inboxes]
@@ -205,6 +221,10 @@ class Worker:
         work, raw = inbox.duty.work, message.raw_message
         started = datetime.now(UTC)
         meta = raw.metadata
+        order = await self._order(work, stored_from(raw))
+        if order is None:
+            await message.ack()
+            return
         if meta.num_delivered > 1:
             telemetry.REDELIVERIES.labels(work.name).inc()
         key = f"{work.consumer(inbox.lane)}.{meta.sequence.stream}"
@@ -219,7 +239,7 @@ class Worker:
             with telemetry.span(
                 work.name, parent=(raw.headers or {}).get("traceparent"), kind=SpanKind.CONSUMER, subject=raw.subject
             ):
-                failed = await self._attempt(inbox.duty, message, job, attempt, started)
+                failed = await self._attempt(inbox.duty, order, message, job, attempt, started)
                 if failed is None:
                     outcome = "reused" if job.reused else "done"
                     log.info(
@@ -227,7 +247,7 @@ class Worker:
                     )
                 elif failed.for_good or attempt >= work.attempts:
                     outcome = "failed"
-                    await self._tell_failure(inbox, message, failed, attempt)
+                    await self._tell_failure(inbox, order, message, failed, attempt)
                     log.error("gave up", extra={**fields, "reason": reason_of(failed.problem)}, exc_info=_trace(failed))
                 else:
                     outcome = "retried"
@@ -260,18 +280,38 @@ class Worker:
             telemetry.JOB_SECONDS.labels(work.name, inbox.lane).observe(time.monotonic() - begun)
             telemetry.JOB_CPU_SECONDS.labels(work.name).inc(job.cpu_s)
 
+    async def _order(self, work: Work, delivered: Stored) -> _Order | None:
+        """What a message orders; None if it is another stage's affair."""
+        if not delivered.subject.startswith(f"heaters.{StageRequested.TYPE}."):
+            return _Order(delivered)
+        try:
+            asked = decode(delivered.subject, delivered.headers, delivered.data)
+        except Unreadable as problem:
+            log.error("nobody can read this request to work again", extra={"reason": str(problem)})
+            return None
+        if not isinstance(asked.fact, StageRequested) or asked.fact.stage != work.name:
+            return None
+        wanted = await self._bus.message(asked.fact.message_sequence)
+        if wanted is None:
+            gone = _NotThisStages(f"message {asked.fact.message_sequence} is not in the stream any more")
+            return _Order(delivered, asked.id, gone)
+        if not wanted.subject.startswith(f"heaters.{work.consumes.TYPE}."):
+            other = _NotThisStages(f"message {wanted.sequence} is {wanted.subject}, which {work.name} does not work on")
+            return _Order(delivered, asked.id, other)
+        return _Order(wanted, asked.id)
+
     async def _attempt(
-        self, duty: Duty, message: NatsMessage, job: Job, attempt: int, started: datetime
+        self, duty: Duty, order: _Order, message: NatsMessage, job: Job, attempt: int, started: datetime
     ) -> _Failed | None:
-        raw, work = message.raw_message, duty.work
+        wanted, work = order.message, duty.work
         if attempt > work.attempts:
             # The attempts were used up by a job that took its worker down with it, and so could not say so.
             crashed = RuntimeError(f"the worker did not survive this message {work.attempts} times")
             return _Failed(crashed, "bug", for_good=True)
         try:
-            told = decode(raw.subject, raw.headers or {}, raw.data)
-            meta = raw.metadata
-            told = told.stored(meta.sequence.stream, meta.timestamp)
+            if order.problem is not None:
+                raise order.problem
+            told = decode(wanted.subject, wanted.headers, wanted.data).stored(wanted.sequence, wanted.stored_at)
             loop = asyncio.get_running_loop()
             job.report = lambda share: _spawn(loop, self._bus.report(work.name, told.video_id, share))
             async with asyncio.timeout(work.deadline_s + 60):
@@ -359,23 +399,26 @@ class Worker:
         with suppress(NatsError, APIError, OSError, TimeoutError):
             await (await self._bus.bucket(ATTEMPTS_BUCKET)).put(key, str(attempt - 1).encode())
 
-    async def _tell_failure(self, inbox: _Inbox, message: NatsMessage, failed: _Failed, attempt: int) -> None:
-        raw = message.raw_message
-        cause, video_id = _identity_of(raw.subject, raw.headers or {}, raw.data)
+    async def _tell_failure(
+        self, inbox: _Inbox, order: _Order, message: NatsMessage, failed: _Failed, attempt: int
+    ) -> None:
+        given = order.message
+        cause, video_id = _identity_of(given.subject, given.headers, given.data)
         kept = None
-        if len(raw.data) > _INLINE_BYTES:
-            digest = hashlib.sha256(raw.data).hexdigest()
-            kept = await self._objects.put_bytes(raw.data, failed_message_key(digest))
+        if len(given.data) > _INLINE_BYTES:
+            digest = hashlib.sha256(given.data).hexdigest()
+            kept = await self._objects.put_bytes(given.data, failed_message_key(digest))
         fact = StageFailed(
             stage=inbox.duty.work.name,
             reason=reason_of(failed.problem),
             failure_class=failed.failure_class,
             attempts=min(attempt, inbox.duty.work.attempts),
-            message_subject=raw.subject,
-            message_sequence=raw.metadata.sequence.stream,
-            message_headers=dict(raw.headers or {}),
-            message=None if kept else base64.b64encode(raw.data).decode(),
+            message_subject=given.subject,
+            message_sequence=given.sequence,
+            message_headers=given.headers,
+            message=None if kept else base64.b64encode(given.data).decode(),
             message_object=kept,
+            request=order.request,
         )
         told = tell(
             fact,

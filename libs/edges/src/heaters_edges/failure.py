@@ -40,4 +40,4 @@ def delay_s(attempt: int, *, base_s: float, problem: BaseException | None = None
     asked = getattr(problem, "retry_after_s", None)
     if isinstance(asked, int | float) and asked > 0:
         return float(min(asked, 3600.0))
-    return min(base_s * 2.0 ** (attempt - 1), 300.0)
+    return min(base_s * 2.0 ** min(attempt - 1, 64), 300.0)  # beyond that a float has no more room

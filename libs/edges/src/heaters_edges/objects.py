@@ -34,6 +34,10 @@ _TYPES = {
 }
 
 
+_ABANDONED_S = 3600
+"""A file that is being fetched is written to all the time; one that was not for so long has lost its writer."""
+
+
 def sha256_of_file(path: Path) -> str:
     """Hex sha256 of a file's content, streaming."""
     with path.open("rb") as file:
@@ -179,21 +183,22 @@ class Objects:
 
     def _link(self, ref: ObjectRef, path: Path) -> None:
         cached = self._files / ref.key
+        outcome = "hit"
         for _ in range(3):
             try:
                 os.link(cached, path)
             except FileNotFoundError:
-                CACHE.labels("miss").inc()
+                outcome = "miss"
                 self._fetch(ref, cached)
                 continue
             with suppress(OSError):
                 os.utime(cached)  # least recently used goes first
-            CACHE.labels("hit").inc()
             if path.stat().st_size != ref.bytes:
                 # Only a damaged disk does this: cached files are renamed into place whole. Fetch it again.
                 path.unlink()
                 cached.unlink(missing_ok=True)
                 continue
+            CACHE.labels(outcome).inc()
             jobs.current().read_bytes += ref.bytes
             return
         raise TryLater(f"{ref.key} did not stay in the cache at {self._files}: is it far too small?")
@@ -201,7 +206,7 @@ class Objects:
     def _fetch(self, ref: ObjectRef, cached: Path) -> None:
         self.require_space(ref.bytes)
         cached.parent.mkdir(parents=True, exist_ok=True)
-        beside = cached.with_name(f".{cached.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        beside = _beside(cached)
         try:
             self.store.get(ref.key, beside)
             size, digest = beside.stat().st_size, sha256_of_file(beside)
@@ -218,11 +223,12 @@ class Objects:
 
     def _keep(self, path: Path, cached: Path) -> None:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        beside = cached.with_name(f".{cached.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        beside = _beside(cached)
         try:
             os.link(path, beside)
         except OSError:  # the file lies on another file system
             shutil.copyfile(path, beside)
+        os.utime(beside)  # used now, whatever time a site gave the file
         beside.rename(cached)
         self._count(path.stat().st_size)
 
@@ -259,7 +265,10 @@ class Objects:
                 with suppress(FileNotFoundError):
                     if path.is_file():
                         found = path.stat()
-                        files.append((found.st_mtime, found.st_size, path))
+                        if not path.name.startswith("."):
+                            files.append((found.st_mtime, found.st_size, path))
+                        elif time.time() - found.st_mtime > _ABANDONED_S:
+                            path.unlink()
             total = sum(size for _, size, _ in files)
             for _, size, path in sorted(files):
                 if total <= self._limit_bytes:
@@ -284,3 +293,8 @@ class Objects:
             pass
         finally:
             os.close(held)
+
+
+def _beside(cached: Path) -> Path:
+    """Where a file is written until it is whole; keys have no part that begins with a dot."""
+    return cached.with_name(f".{cached.name}.{os.getpid()}.{os.urandom(4).hex()}")

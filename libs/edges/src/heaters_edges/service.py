@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from heaters_edges import telemetry
 from heaters_edges.bus import Bus
 from heaters_edges.child import warm_up
 from heaters_edges.delivery import Duty, Worker
+from heaters_edges.failure import reason_of
 from heaters_edges.objects import Objects
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
@@ -36,6 +38,7 @@ class Service:
         self._bus = Bus(settings, source=name)
         self._worker: Worker | None = None
         self._server: uvicorn.Server | None = None
+        self._wrong: str | None = None
 
     def run(self, duties: list[Duty], *, preload: Sequence[str] = ()) -> None:
         """Work until SIGTERM.
@@ -57,7 +60,13 @@ class Service:
             return AsgiResponse(b"ready", status_code=200)
 
         async def start() -> None:
-            await self._start(duties)
+            # This hook runs beside the server: what it raises would leave a process that listens and does nothing.
+            try:
+                await self._start(duties)
+            except Exception as problem:  # noqa: BLE001 - whatever it is, the service cannot work
+                self._wrong = reason_of(problem)
+                log.error("cannot start, ending", extra={"reason": self._wrong})
+                self._leave_now()
 
         app = AsgiFastStream(
             self._bus.broker,
@@ -70,18 +79,27 @@ class Service:
             app, host=self.settings.host, port=self.settings.port, log_config=None, access_log=False, lifespan="on"
         )
         self._server = uvicorn.Server(config)
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            # After its clean stop uvicorn raises the signal again: by default that kills us before traces are sent.
+            signal.signal(ending, lambda *_: None)
         self._server.run()
+        if self._wrong:
+            raise SystemExit(1)
 
     async def _start(self, duties: list[Duty]) -> None:
         await asyncio.to_thread(self.objects.sweep)
-        self._worker = Worker(self._bus, self.objects, self.settings, duties)
-        await self._worker.start()
+        worker = Worker(self._bus, self.objects, self.settings, duties)
+        await worker.start()
+        self._worker = worker
         if self.settings.one_message:
-            self._leave = asyncio.create_task(self._leave_when_done())
+            self._leave = asyncio.create_task(self._leave_when_done(worker))
 
-    async def _leave_when_done(self) -> None:
-        if self._worker and self._server:
-            await self._worker.done.wait()
+    async def _leave_when_done(self, worker: Worker) -> None:
+        await worker.done.wait()
+        self._leave_now()
+
+    def _leave_now(self) -> None:
+        if self._server:
             self._server.should_exit = True
 
     async def _stop(self) -> None:

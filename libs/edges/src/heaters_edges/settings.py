@@ -13,9 +13,17 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """What every service needs to reach its edges."""
 
-    model_config = SettingsConfigDict(env_prefix="HEATERS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HEATERS_",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,  # what a compose file hands on unset arrives as "": that is missing, too
+    )
 
-    nats_url: str = Field(description="address of NATS, nats://host:port; several are parted by commas")
+    nats_url: str = Field(
+        repr=False,  # it may hold a password
+        description="address of NATS, nats://host:port; several are parted by commas",
+    )
     nats_user: str | None = Field(None, description="NATS user, where the server asks for one")
     nats_password: SecretStr | None = Field(None, description="NATS password")
     s3_endpoint: str = Field(description="address of the S3 server, http(s)://host:port")
@@ -52,7 +60,7 @@ class Settings(BaseSettings):
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         host, colon, port = value.rpartition(":")
-        if not (host and colon and port.isdigit()):
+        if not (host and colon and port.isdecimal() and int(port) < 1 << 16):
             raise ValueError(f"must be host:port, like 127.0.0.1:8080, not {value!r}")
         return value
 

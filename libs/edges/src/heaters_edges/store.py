@@ -15,7 +15,7 @@ from heaters_edges.settings import Settings
 from heaters_edges.telemetry import S3_BYTES, S3_REQUESTS
 
 _MULTIPART = TransferConfig(multipart_threshold=32 * 1024**2, multipart_chunksize=16 * 1024**2, max_concurrency=4)
-_ABSENT = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
 
 
 class Store(Protocol):
@@ -75,6 +75,8 @@ class S3Store:
             return call()
         except ClientError as problem:
             code = str(problem.response.get("Error", {}).get("Code", ""))
+            if code == "NoSuchBucket":
+                raise Unavailable(f"there is no bucket {self._bucket}: run `migrate` first") from problem
             if code in _ABSENT:
                 raise MissingObject(f"there is no object {key} in bucket {self._bucket}") from problem
             raise Unavailable(f"the object store refused {operation} of {key}: {code} {problem}") from problem
@@ -116,7 +118,12 @@ class S3Store:
 
         def fetch() -> bytes:
             wanted = f"bytes={offset}-{offset + length - 1}"
-            data: bytes = self._client.get_object(Bucket=self._bucket, Key=key, Range=wanted)["Body"].read()
+            try:
+                data: bytes = self._client.get_object(Bucket=self._bucket, Key=key, Range=wanted)["Body"].read()
+            except ClientError as problem:
+                if problem.response.get("Error", {}).get("Code") == "InvalidRange":
+                    return b""  # it begins where the object has ended already
+                raise
             return data
 
         data: bytes = self._call("get_range", fetch, key)

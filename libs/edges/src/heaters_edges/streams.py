@@ -1,6 +1,7 @@
 """Streams, consumers and buckets: made here, by one explicit step that may be run again at any time."""
 
 import logging
+from collections.abc import Sequence
 
 import nats
 from heaters_contracts.pipeline import (
@@ -70,10 +71,10 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     )
 
 
-def _durable(name: str, subject: str, ack_wait_s: float) -> ConsumerConfig:
+def _durable(name: str, subjects: Sequence[str], ack_wait_s: float) -> ConsumerConfig:
     return ConsumerConfig(
         durable_name=name,
-        filter_subject=subject,
+        filter_subjects=list(subjects),
         ack_policy=AckPolicy.EXPLICIT,
         deliver_policy=DeliverPolicy.ALL,
         ack_wait=ack_wait_s,
@@ -86,8 +87,8 @@ def _durable(name: str, subject: str, ack_wait_s: float) -> ConsumerConfig:
 def consumer_configs(ack_wait_s: float) -> dict[str, tuple[ConsumerConfig, ...]]:
     """Stream -> its durable consumers: one for each kind of work and lane, and admission's."""
     return {
-        FACTS_STREAM: tuple(_durable(work.consumer(lane), work.filter(lane), ack_wait_s) for work, lane in CONSUMERS),
-        INGEST_STREAM: (_durable(ADMISSION_CONSUMER, "ingest.*", ack_wait_s),),
+        FACTS_STREAM: tuple(_durable(work.consumer(lane), work.filters(lane), ack_wait_s) for work, lane in CONSUMERS),
+        INGEST_STREAM: (_durable(ADMISSION_CONSUMER, ["ingest.*"], ack_wait_s),),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,8 +59,12 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **self._who,
-            **{k: v for k, v in record.__dict__.items() if k not in _plain and not k.startswith("_")},
         }
+        for name, value in record.__dict__.items():
+            if name not in _plain and not name.startswith("_"):
+                # A field never stands in for what every line says, and JSON has no word for infinity.
+                sayable = value if not isinstance(value, float) or math.isfinite(value) else str(value)
+                line[f"{name}_" if name in line else name] = sayable
         context = trace.get_current_span().get_span_context()
         if context.is_valid:
             line["trace_id"] = f"{context.trace_id:032x}"

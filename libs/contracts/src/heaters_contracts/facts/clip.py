@@ -19,6 +19,8 @@ class _Verdict(Fact):
     by: str
     """The person's id; people never appear by name."""
     idempotency_key: str
+    decision: UUID | None = None
+    """The decision that this is a part of, where one decision has several facts; None: it is a decision by itself."""
 
     def key(self) -> str:
         """The client's idempotency key: pressing a key once decides once, however often it is sent."""
@@ -34,11 +36,17 @@ class ProxyPart(Model):
 
 
 class ClipApproved(_Verdict):
-    """A person wants this clip; it becomes a file."""
+    """A person wants this clip; it becomes a file.
+
+    Without a cause it is the decision itself. With one it is the order that follows from a decision which made the clip approved in
+    another way: a group, an undo, a redo.
+    """
 
     TYPE = "clip.approved"
     parts: Annotated[tuple[ProxyPart, ...], Field(min_length=1)]
     quality: Literal["proxy", "source"] = "proxy"
+    source: ObjectRef | None = None
+    """The original, which an export of quality `source` is made from."""
     group: UUID | None = None
     tags: tuple[str, ...] = ()
     note: str = ""
@@ -56,14 +64,57 @@ class ClipArchived(_Verdict):
     TYPE = "clip.archived"
 
 
+class ClipOfGroup(Model):
+    """A clip of a group."""
+
+    clip_id: UUID
+    span: Span
+
+
+class ClipGrouped(Fact):
+    """A person put clips together: all of them are approved, and carry the group.
+
+    A group may have clips of several videos: each video has a fact of its own, and they share the decision.
+    """
+
+    TYPE = "clip.grouped"
+    group: UUID
+    clips: Annotated[tuple[ClipOfGroup, ...], Field(min_length=1)]
+    """All that this decision adds of this video, in order."""
+    by: str
+    idempotency_key: str
+    decision: UUID
+
+    def key(self) -> str:
+        """One decision has one fact a video; the clip says which video."""
+        return f"{self.clips[0].clip_id}:{self.group}:{self.idempotency_key}"
+
+
+class ClipUngrouped(_Verdict):
+    """A person took this clip out of its group; it stays approved."""
+
+    TYPE = "clip.ungrouped"
+
+
+class ClipAnnotated(_Verdict):
+    """What a person wrote to this clip, in place of what stood there."""
+
+    TYPE = "clip.annotated"
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+
 class Proof(Model):
     """Why an export can be trusted: found by reading back the very file that was stored."""
 
     frames_decoded: Annotated[int, Field(gt=0)]
+    """Frames of the file, each accounted for: see the next three."""
     frames_copied: Annotated[int, Field(ge=0)]
     """Frames whose packets are the proxy's own, compared by sha256."""
     frames_encoded: Annotated[int, Field(ge=0)]
     """Frames made anew; each is nearer to the proxy's frame of its index than to that frame's neighbours."""
+    frames_seen: Annotated[int, Field(ge=0)] = 0
+    """Frames that were decoded again from the file: all made anew, and the copied ones where the two kinds meet."""
 
 
 class ClipExported(Fact):

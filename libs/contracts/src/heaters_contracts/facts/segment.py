@@ -24,6 +24,8 @@ class SegmentPlanned(Fact):
     frames_known: Annotated[int, Field(gt=0)]
     """Frames of the whole video that the scan had counted when it told this. Less than CONTEXT_FRAMES beyond the segment's
     end means that the video ends there."""
+    source_is_proxy: bool = False
+    """The source is used as it is: nothing is encoded, and the packet index names places in the source."""
     options: Options = Options()
 
     def key(self) -> str:
@@ -32,15 +34,21 @@ class SegmentPlanned(Fact):
 
 
 class SegmentPreprocessed(Fact):
-    """A segment's proxy, its packet index and its tiny array are in the store."""
+    """A segment's proxy, its packet index, its tiny array and what the review page draws are in the store."""
 
     TYPE = "segment.preprocessed"
     segment: Segment
     profile: str
     proxy: ObjectRef
+    """The source itself where that is the proxy."""
     packets: ObjectRef
     tiny: ObjectRef
     storyboard: ObjectRef | None = None
+    """A JPEG of small pictures, about one a second; its index lies in its comment."""
+    waveform: ObjectRef | None = None
+    """Peaks of the sound, every 20 ms; None where there is no sound."""
+    frames_damaged: Annotated[int, Field(ge=0)] = 0
+    """Frames of the segment that are damaged, or show the frame before because no decoder gave them."""
     width_px: Annotated[int, Field(gt=0)]
     height_px: Annotated[int, Field(gt=0)]
     options: Options = Options()

@@ -1,6 +1,7 @@
 """Facts about a stage: what it could not do, and whether it rests."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import Field
 
@@ -27,9 +28,45 @@ class StageFailed(Fact):
     """The original bytes, base64; None when they are too long for a fact."""
     message_object: ObjectRef | None = None
 
+    request: UUID | None = None
+    """The stage.requested that asked for this attempt, where it was not the first."""
+
     def key(self) -> str:
-        """A message fails once in each stage."""
-        return f"{self.stage}:{self.message_sequence}"
+        """A message fails once in each stage, and once more for each time that it is asked for again."""
+        return f"{self.stage}:{self.message_sequence}" + (f":{self.request}" if self.request else "")
+
+
+class StageRequested(Fact):
+    """A person wants a stage to work again on a message that it gave up on.
+
+    The message stays the cause of what comes of it, so what waits for it need not know that it failed before.
+    """
+
+    TYPE = "stage.requested"
+    stage: str
+    """The kind of work, as PIPELINE names it."""
+    message_sequence: Annotated[int, Field(ge=1)]
+    """Where the message lies in the stream."""
+    by: str
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key."""
+        return f"{self.stage}:{self.message_sequence}:{self.idempotency_key}"
+
+
+class StageDiscarded(Fact):
+    """A person does not wait for a failed message any more."""
+
+    TYPE = "stage.discarded"
+    stage: str
+    message_sequence: Annotated[int, Field(ge=1)]
+    by: str
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key."""
+        return f"{self.stage}:{self.message_sequence}:{self.idempotency_key}"
 
 
 class StagePaused(Fact):

@@ -1,14 +1,16 @@
 """Facts about a whole video."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from heaters_contracts.fact import Fact
+from heaters_contracts.facts.segment import Cut
 from heaters_contracts.ingest import Options, Source
 from heaters_contracts.model import Model
 from heaters_contracts.objects import ObjectRef
-from heaters_contracts.spans import Segment, TimeBase
+from heaters_contracts.spans import Frame, Segment, Span, TimeBase
 
 
 class VideoRequested(Fact):
@@ -113,3 +115,37 @@ class VideoMasterStored(Fact):
     def key(self) -> str:
         """A cause has one master."""
         return ""
+
+
+class VideoCutsChanged(Fact):
+    """A person added, removed, moved or confirmed a cut."""
+
+    TYPE = "video.cuts_changed"
+    operation: Literal["add", "remove", "move", "confirm"]
+    frame: Annotated[Frame, Field(gt=0)]
+    """The cut: where it is put, where it was, or, when moved, where it was before."""
+    to: Frame | None = None
+    """Where a moved cut is now."""
+    span: Span
+    """From the boundary before to the boundary after: the clips that this concerns, and nothing else."""
+    cuts: tuple[Cut, ...]
+    """All cuts strictly inside the span, from now on."""
+    clips: Annotated[tuple[UUID, ...], Field(min_length=1)]
+    """The clips that tiled the span when this was decided."""
+    by: str
+    idempotency_key: str
+
+    @model_validator(mode="after")
+    def _as_the_operation_says(self) -> Self:
+        frames = [cut.frame for cut in self.cuts]
+        if frames != sorted(set(frames)) or any(not self.span.start < frame < self.span.end for frame in frames):
+            raise ValueError(
+                f"cuts must be strictly increasing inside ({self.span.start}, {self.span.end}): {frames[:20]}"
+            )
+        if (self.operation == "move") != (self.to is not None):
+            raise ValueError("a move, and nothing else, says where the cut is now")
+        return self
+
+    def key(self) -> str:
+        """The client's idempotency key; the clip says in which video."""
+        return f"{self.clips[0]}:{self.idempotency_key}"

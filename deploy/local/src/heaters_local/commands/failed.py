@@ -1,0 +1,98 @@
+"""`heaters failed`: what was given up, and what to do about it."""
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from heaters_local.client import Api
+from heaters_local.resolve import failure_id
+from heaters_local.state import Home
+from heaters_local.terminal import console, home_option, said
+from heaters_local.views import Failure
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@home_option
+def failed(ctx: click.Context, home: Home) -> None:
+    """What stages gave up on: list it, look at one, try again, or wait for it no more."""
+    ctx.obj = home
+    if ctx.invoked_subcommand is None:
+        with Api.of(home) as api:
+            _print(console(), api.failures())
+
+
+@failed.command("list")
+@click.pass_obj
+def list_(home: Home) -> None:
+    """Every open failure, the newest first."""
+    with Api.of(home) as api:
+        _print(console(), api.failures())
+
+
+@failed.command()
+@click.argument("failure")
+@click.pass_obj
+def show(home: Home, failure: str) -> None:
+    """One failure, with the message that failed. FAILURE is its id, or the first characters."""
+    with Api.of(home) as api:
+        print(json.dumps(api.failure(failure_id(api, failure)), indent=2))
+
+
+@failed.command()
+@click.argument("failures", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every open failure.")
+@click.option("--stage", help="Every open failure of one stage.")
+@click.pass_obj
+def retry(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
+    """Give what failed to its stage again."""
+    out = console()
+    with Api.of(home) as api:
+        for wanted in _chosen(api, failures, everything, stage):
+            api.retry(wanted)
+            said(out, f"asked for again: {wanted}")
+
+
+@failed.command()
+@click.argument("failures", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every open failure.")
+@click.option("--stage", help="Every open failure of one stage.")
+@click.pass_obj
+def discard(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
+    """Wait for what failed no more: it leaves the list, and stays undone."""
+    out = console()
+    with Api.of(home) as api:
+        for wanted in _chosen(api, failures, everything, stage):
+            api.discard(wanted)
+            said(out, f"discarded: {wanted}")
+
+
+def _chosen(api: Api, names: tuple[str, ...], everything: bool, stage: str | None) -> list[str]:
+    if sum((bool(names), everything, bool(stage))) != 1:
+        raise click.UsageError("name failures, or give --all, or --stage STAGE")
+    if names:
+        return [failure_id(api, name) for name in names]
+    # A request that was refused at the door has no message to give again.
+    known = [f for f in api.failures() if f["stage"] != "admission"]
+    return [f["id"] for f in known if stage is None or f["stage"] == stage]
+
+
+def _print(out: Console, failures: list[Failure]) -> None:
+    if not failures:
+        said(out, "nothing has failed")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("failure", "video", "stage", "attempts", "class", "reason"):
+        table.add_column(name, overflow="fold")
+    for failure in failures:
+        table.add_row(
+            failure["id"][:8],
+            failure["video_id"][:8],
+            failure["stage"],
+            str(failure["attempts"]),
+            failure["failure_class"].replace("_", " "),
+            failure["reason"],
+        )
+    out.print(table)

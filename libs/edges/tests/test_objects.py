@@ -1,0 +1,443 @@
+"""The node's artifact cache: nothing is fetched twice, nothing half-written is seen, and no reader loses its file."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from heaters_contracts.objects import ObjectRef
+from heaters_edges import job as jobs
+from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObject
+from heaters_edges.fakes import FolderStore
+from heaters_edges.objects import Objects
+from heaters_edges.store import S3Store, Store
+from heaters_edges.telemetry import REGISTRY
+
+LONG_AGO_S = 2 * 3600
+
+
+class Counted:
+    """How often a store was asked, by operation."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._before = {operation: self._total(operation) for operation in ("put", "get", "get_range", "head")}
+
+    def _total(self, operation: str) -> int:
+        if isinstance(self._store, FolderStore):
+            return sum(1 for asked, _ in self._store.requests if asked == operation)
+        return int(REGISTRY.get_sample_value("heaters_s3_requests_total", {"operation": operation}) or 0)
+
+    def __getattr__(self, operation: str) -> int:
+        return self._total(operation) - self._before[operation]
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "folder":
+        return FolderStore(tmp_path / "store")
+    real: S3Store = request.getfixturevalue("bucket")
+    return real
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "store")
+
+
+def node(store: Store, tmp_path: Path, name: str = "node", **limits: Any) -> Objects:
+    return Objects(store, tmp_path / name, **{"limit_bytes": 1 << 30, **limits})
+
+
+def key_of(data: bytes, name: str) -> str:
+    return f"tests/{name}-{hashlib.sha256(data).hexdigest()[:16]}.bin"
+
+
+async def stored(objects: Objects, data: bytes, name: str = "object") -> ObjectRef:
+    return await objects.put_bytes(data, key_of(data, name))
+
+
+def fresh() -> bytes:
+    return os.urandom(32)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_what_a_node_stored_it_reads_without_a_request(store: Store, tmp_path: Path) -> None:
+    objects, data = node(store, tmp_path), fresh()
+    ref = await stored(objects, data)
+    asked = Counted(store)
+
+    read = await objects.read(ref)
+    part = await objects.read_range(ref, 4, 8)
+
+    assert (read, part) == (data, data[4:12])
+    assert (asked.get, asked.get_range, asked.head) == (0, 0, 0)
+
+
+async def test_another_node_fetches_an_object_once(store: Store, tmp_path: Path) -> None:
+    data = fresh()
+    ref = await stored(node(store, tmp_path), data)
+    other = node(store, tmp_path, "other")
+    asked = Counted(store)
+
+    async with other.local(ref, ref) as (one, two):
+        assert one.read_bytes() == two.read_bytes() == data
+    assert await other.read(ref) == data
+
+    assert asked.get == 1
+
+
+async def test_containers_of_one_node_share_what_they_hold(store: Store, tmp_path: Path) -> None:
+    data = fresh()
+    ref = await stored(node(store, tmp_path), data)
+    asked = Counted(store)
+
+    assert await node(store, tmp_path).read(ref) == data
+
+    assert asked.get == 0
+
+
+async def test_putting_twice_is_one_put(store: Store, tmp_path: Path) -> None:
+    objects, data = node(store, tmp_path), fresh()
+    asked = Counted(store)
+
+    first = await stored(objects, data)
+    second = await stored(objects, data)
+
+    assert first == second == ObjectRef(key=key_of(data, "object"), bytes=32, sha256=hashlib.sha256(data).hexdigest())
+    assert asked.put == 1
+
+
+async def test_what_is_not_kept_is_stored_and_fetched_when_it_is_read(store: Store, tmp_path: Path) -> None:
+    objects, data = node(store, tmp_path), fresh()
+    (tmp_path / "file").write_bytes(data)
+    asked = Counted(store)
+
+    ref = await objects.put(tmp_path / "file", key_of(data, "master"), keep=False)
+    read = await objects.read(ref)
+
+    assert read == data
+    assert (asked.put, asked.get) == (1, 1)
+
+
+async def test_a_range_that_the_node_does_not_hold_is_one_ranged_get(store: Store, tmp_path: Path) -> None:
+    data = fresh()
+    ref = await stored(node(store, tmp_path), data)
+    asked = Counted(store)
+
+    part = await node(store, tmp_path, "other").read_range(ref, 30, 2)
+
+    assert part == data[30:]
+    assert (asked.get, asked.get_range) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["node", "other"], ids=["held", "not held"])
+@pytest.mark.parametrize(("offset", "length"), [(30, 3), (32, 1), (100, 5)])
+async def test_a_range_past_the_end_is_a_wrong_object(
+    store: Store, tmp_path: Path, name: str, offset: int, length: int
+) -> None:
+    ref = await stored(node(store, tmp_path), fresh())
+
+    with pytest.raises(WrongObject, match=rf"bytes at {offset} where {length} were asked"):
+        await node(store, tmp_path, name).read_range(ref, offset, length)
+
+
+async def test_a_missing_object_is_missing_and_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
+    objects = node(store, tmp_path)
+    ref = ObjectRef(key=key_of(fresh(), "none"), bytes=1, sha256="0" * 64)
+
+    with pytest.raises(MissingObject):
+        await objects.read(ref)
+    with pytest.raises(MissingObject):
+        await objects.describe(ref.key)
+
+    assert files_below(tmp_path / "node") == set()
+
+
+async def test_an_object_is_described_by_its_key(store: Store, tmp_path: Path) -> None:
+    data = fresh()
+    ref = await stored(node(store, tmp_path), data)
+    asked = Counted(store)
+
+    assert await node(store, tmp_path, "other").describe(ref.key) == ref
+
+    assert (asked.head, asked.get) == (1, 0)
+
+
+async def test_a_manifest_is_read_as_it_was_written_last(store: Store, tmp_path: Path) -> None:
+    objects, name = node(store, tmp_path), f"manifests/test/{hashlib.sha256(fresh()).hexdigest()}.json"
+
+    before = await objects.read_json(name)
+    await objects.write_json(name, [{"a": 1}])
+    await objects.write_json(name, {"ü": [1, None]})
+
+    assert before is None
+    assert await objects.read_json(name) == {"ü": [1, None]}
+
+
+# --- what comes is checked, and seen only whole ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [b"x" * 32, b"x" * 33], ids=["another content", "too long"])
+async def test_another_content_than_the_fact_promised_is_refused_and_not_kept(
+    folder: FolderStore, tmp_path: Path, wrong: bytes
+) -> None:
+    ref = await stored(node(folder, tmp_path), fresh())
+    (tmp_path / "store" / ref.key).write_bytes(wrong)
+    other = node(folder, tmp_path, "other")
+
+    with pytest.raises(WrongObject, match=rf"{ref.key} has {len(wrong)} bytes and sha256 .* its fact says 32 and"):
+        await other.read(ref)
+
+    assert files_below(tmp_path / "other") == set()
+
+
+async def test_an_object_that_comes_cut_short_is_tried_later_and_then_read(folder: FolderStore, tmp_path: Path) -> None:
+    data = fresh()
+    ref = await stored(node(folder, tmp_path), data)
+    other = node(folder, tmp_path, "other")
+    (tmp_path / "store" / ref.key).write_bytes(data[:20])
+
+    with pytest.raises(TryLater, match="came cut short: 20 of 32 bytes"):
+        await other.read(ref)
+    left = files_below(tmp_path / "other")
+    (tmp_path / "store" / ref.key).write_bytes(data)
+
+    assert left == set()
+    assert await other.read(ref) == data
+
+
+class Tears(FolderStore):
+    """A store whose first answer breaks off in the middle."""
+
+    torn = False
+
+    def get(self, key: str, path: Path) -> None:
+        super().get(key, path)
+        if not self.torn:
+            self.torn = True
+            path.write_bytes(path.read_bytes()[:10])
+            raise Unavailable("the connection broke")
+
+
+async def test_a_fetch_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    store, data = Tears(tmp_path / "store"), fresh()
+    ref = await stored(node(store, tmp_path), data)
+    other = node(store, tmp_path, "other")
+
+    with pytest.raises(Unavailable):
+        await other.read(ref)
+    left = files_below(tmp_path / "other")
+
+    assert left == set()
+    assert await other.read(ref) == data
+
+
+async def test_many_readers_at_once_all_see_the_whole_object(store: Store, tmp_path: Path) -> None:
+    data = os.urandom(300_000)
+    ref = await stored(node(store, tmp_path), data)
+    other = node(store, tmp_path, "other")
+
+    everyone = await asyncio.gather(*(other.read(ref) for _ in range(8)))
+
+    assert all(read == data for read in everyone)
+    assert files_below(tmp_path / "other" / "objects") == {Path(ref.key).name}
+
+
+async def test_a_cached_file_that_lost_bytes_is_fetched_again(folder: FolderStore, tmp_path: Path) -> None:
+    objects, data = node(folder, tmp_path), fresh()
+    ref = await stored(objects, data)
+    os.truncate(tmp_path / "node" / "objects" / ref.key, 5)
+
+    assert await objects.read(ref) == data
+
+
+async def test_a_job_knows_what_it_read_and_wrote(folder: FolderStore, tmp_path: Path) -> None:
+    job = jobs.Job("test", deadline_s=30, memory_bytes=1 << 30)
+    jobs.begin(job)
+    objects = node(folder, tmp_path)
+
+    ref = await stored(objects, fresh())
+    await objects.read(ref)
+    await objects.read_range(ref, 0, 10)
+
+    assert (job.written_bytes, job.read_bytes) == (32, 42)
+
+
+async def test_a_look_up_is_a_hit_or_a_miss_and_never_both(folder: FolderStore, tmp_path: Path) -> None:
+    def lookups(outcome: str) -> float:
+        return REGISTRY.get_sample_value("heaters_cache_lookups_total", {"outcome": outcome}) or 0
+
+    ref = await stored(node(folder, tmp_path), fresh())
+    other = node(folder, tmp_path, "other")
+    hits, misses = lookups("hit"), lookups("miss")
+
+    await other.read(ref)
+    await other.read(ref)
+    await other.read(ref)
+
+    assert (lookups("hit") - hits, lookups("miss") - misses) == (2, 1)
+
+
+# --- a limited cache ---------------------------------------------------------------------------------------------------
+
+
+async def three_objects(objects: Objects, cache: Path) -> list[ObjectRef]:
+    """Three of 1000 bytes, an hour between their last uses, the first the longest ago."""
+    refs = []
+    for number in range(3):
+        refs.append(await stored(objects, os.urandom(1000), f"n{number}"))
+        used = time.time() - (3 - number) * 3600
+        os.utime(cache / "objects" / refs[-1].key, (used, used))
+    return refs
+
+
+async def test_the_least_recently_used_goes_first(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path, limit_bytes=3000)
+    first, second, third = await three_objects(objects, tmp_path / "node")
+    await objects.read(first)
+
+    fourth = await stored(objects, os.urandom(1000), "n3")
+    asked = Counted(folder)
+    for ref in (first, third, fourth):
+        await objects.read(ref)
+    held = asked.get
+    await objects.read(second)
+
+    assert held == 0
+    assert asked.get == 1
+
+
+async def test_what_was_just_made_is_used_just_now_whatever_time_its_file_has(
+    folder: FolderStore, tmp_path: Path
+) -> None:
+    objects = node(folder, tmp_path, limit_bytes=3000)
+    old, *_ = await three_objects(objects, tmp_path / "node")
+    made = tmp_path / "downloaded"
+    made.write_bytes(os.urandom(1000))
+    os.utime(made, (0, 0))  # as a site said that it was changed
+
+    ref = await objects.put(made, "tests/downloaded.bin")
+    asked = Counted(folder)
+    await objects.read(ref)
+    held = asked.get
+    await objects.read(old)
+
+    assert held == 0
+    assert asked.get == 1
+
+
+async def test_an_open_reader_keeps_its_file_when_the_cache_lets_it_go(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path, limit_bytes=1500)
+    data = os.urandom(1000)
+    ref = await stored(objects, data)
+
+    async with objects.local(ref) as (path,):
+        os.utime(path, (0, 0))
+        await stored(objects, os.urandom(1000), "other")
+        let_go = not (tmp_path / "node" / "objects" / ref.key).exists()
+        read = path.read_bytes()
+
+    assert let_go
+    assert read == data
+    assert not path.exists()
+
+
+async def test_a_cache_is_brought_under_its_limit_by_what_is_fetched_too(folder: FolderStore, tmp_path: Path) -> None:
+    refs = [await stored(node(folder, tmp_path), os.urandom(1000), f"n{number}") for number in range(6)]
+    small = node(folder, tmp_path, "small", limit_bytes=2500)
+
+    for ref in refs:
+        await small.read(ref)
+
+    assert small.sweep() <= 2500
+    assert len(files_below(tmp_path / "small" / "objects")) == 2
+
+
+async def test_an_object_larger_than_the_cache_is_told_as_such(folder: FolderStore, tmp_path: Path) -> None:
+    ref = await stored(node(folder, tmp_path), os.urandom(1000))
+    tiny = node(folder, tmp_path, "tiny", limit_bytes=100)
+
+    with pytest.raises(TryLater, match="is it far too small"):
+        await tiny.read(ref)
+
+
+# --- sweeping ----------------------------------------------------------------------------------------------------------
+
+
+def age(path: Path, seconds: float = LONG_AGO_S) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_sweep_removes_what_dead_processes_left(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path)
+    desk = tmp_path / "node" / "work" / "left"
+    desk.mkdir()
+    (desk / "0.mp4").write_bytes(b"x" * 1000)
+    half = tmp_path / "node" / "objects" / "videos" / ".source.mp4.4711.abcd"
+    half.parent.mkdir()
+    half.write_bytes(b"x" * 1000)
+    age(desk)
+    age(half)
+
+    objects.sweep()
+
+    assert not desk.exists()
+    assert not half.exists()
+
+
+def test_a_sweep_leaves_alone_who_still_works(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path, limit_bytes=1)
+    half = tmp_path / "node" / "objects" / ".source.mp4.4711.abcd"
+    half.write_bytes(b"x" * 1000)
+
+    with objects.desk() as desk:
+        (desk / "result").write_bytes(b"mine")
+        age(desk)
+        node(folder, tmp_path, limit_bytes=1).sweep()  # another container of the node
+        kept = (desk / "result").read_bytes()
+
+    assert kept == b"mine"
+    assert not desk.exists()
+    assert half.exists()
+
+
+def test_a_desk_that_is_just_being_made_is_left_alone(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path)
+    young = tmp_path / "node" / "work" / "young"
+    young.mkdir()
+
+    objects.sweep()
+
+    assert young.exists()
+
+
+async def test_a_sweep_tells_the_size_of_the_cache(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path)
+    await stored(objects, os.urandom(1000), "a")
+    await stored(objects, os.urandom(500), "b")
+
+    assert objects.sweep() == 1500
+    assert REGISTRY.get_sample_value("heaters_cache_bytes") == 1500
+
+
+async def test_work_that_would_fill_the_disk_is_refused_with_the_figures(folder: FolderStore, tmp_path: Path) -> None:
+    ref = await stored(node(folder, tmp_path), fresh())
+    free = shutil.disk_usage(tmp_path).free
+    full = node(folder, tmp_path, "full", free_space_bytes=2 * free)
+
+    with pytest.raises(TryLater, match=rf"MiB are needed beside a reserve of {2 * free >> 20} MiB"):
+        await full.read(ref)
+    with pytest.raises(TryLater, match="MiB are free at the cache"):
+        full.require_space(0)
+    node(folder, tmp_path).require_space(0)
+
+    assert files_below(tmp_path / "full") == set()
