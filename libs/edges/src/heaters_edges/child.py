@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -85,6 +86,7 @@ def _child(
     except MemoryError:
         answer = ("problem", TooMuchMemory(f"the work wanted more than {memory_bytes >> 20} MiB of memory"))
     except Exception as problem:  # noqa: BLE001 - carried to the parent as it is, and raised there
+        problem.add_note(f"in the child process: {traceback.format_exc()}")  # the way there is lost in sending
         answer = ("problem", problem)
     say.send(_sendable(*answer))
     say.close()

@@ -71,7 +71,8 @@ def make_master(source: Path, out: Path, progress: Callable[[int], None] | None 
             coded = output.add_stream("ffv1", rate=described.rate, options=options)
             coded.width, coded.height, coded.pix_fmt = described.width_px, described.height_px, pix_fmt
             coded.time_base = coded.codec_context.time_base = described.tick
-            coded.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
+            if stream.sample_aspect_ratio:  # a film that does not say has square pixels
+                coded.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
             coded.codec_context.color_range = described.color_range
             coded.codec_context.colorspace = described.color_space
             coded.codec_context.color_primaries = described.color_primaries
