@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from heaters_media.film import FilmKind, render_film
+from heaters_media.film import FilmKind, read_number, render_film
 from heaters_media.ledger import Packets
 from heaters_media.plan import Plan, plan
 from heaters_media.playback import Read
@@ -112,6 +112,22 @@ def made(film: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) 
         return known[name, parts]
 
     return segments
+
+
+@pytest.fixture(scope="session")
+def opencv_numbers() -> Callable[[Path], list[int]]:
+    """What OpenCV reads off a file's frames; it obeys no edit list, like most readers of data sets."""
+    cv2 = pytest.importorskip("cv2")
+
+    def read(path: Path) -> list[int]:
+        film, numbers = cv2.VideoCapture(str(path)), []
+        while True:
+            more, picture = film.read()
+            if not more:
+                return numbers
+            numbers.append(read_number(picture))
+
+    return read
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,8 +1,12 @@
+import multiprocessing
+import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from heaters_media.errors import BadMedia
 from heaters_media.film import read_numbers
 from heaters_media.master import make_master
 
@@ -25,3 +29,75 @@ def test_a_master_shows_what_the_film_showed(name: str, film: Callable[[str], Pa
             originals = [bytes(p) for p in source.demux(source.streams.audio[0]) if p.size]
             assert copies == originals
     assert sorted(p.name for p in tmp_path.iterdir()) == ["master.mkv"]
+
+
+def _make_forever_slowly(source: Path, out: Path, pieces: Path) -> None:
+    make_master(source, out, lambda _: time.sleep(0.2), pieces_dir=pieces, piece_s=Fraction(1, 2))
+
+
+@pytest.mark.parametrize("name", ["sound.mp4", "open_gop.mp4", "vfr.mkv"])
+def test_a_killed_master_goes_on_after_its_last_whole_piece(
+    name: str, film: Callable[[str], Path], tmp_path: Path
+) -> None:
+    pieces, out = tmp_path / "pieces", tmp_path / "master.mkv"
+    child = multiprocessing.get_context("fork").Process(target=_make_forever_slowly, args=(film(name), out, pieces))
+    child.start()
+    while not (pieces / "00001.npz").exists():
+        assert child.is_alive()
+        time.sleep(0.01)
+    child.kill()
+    child.join()
+    saved = {path.name: path.stat().st_mtime_ns for path in pieces.glob("0000[01].mkv")}
+    assert len(saved) == 2
+    kept: dict[str, int] = {}
+    told: list[int] = []
+
+    def progress(done: int) -> None:
+        told.append(done)
+        kept.update({path.name: path.stat().st_mtime_ns for path in pieces.glob("0000[01].mkv")})
+
+    master = make_master(film(name), out, progress, pieces_dir=pieces, piece_s=Fraction(1, 2))
+
+    assert kept == saved
+    assert min(told) > 20
+    assert master.frames == 60
+    assert read_numbers(out) == list(range(60))
+    assert not pieces.exists()
+
+
+def test_in_pieces_and_in_one_go_are_the_same_frames_at_the_same_times(
+    film: Callable[[str], Path], tmp_path: Path
+) -> None:
+    one = make_master(film("b_frames.mp4"), tmp_path / "one.mkv")
+    many = make_master(film("b_frames.mp4"), tmp_path / "many.mkv", piece_s=Fraction(1, 2))
+
+    assert one.frames_sha256 == many.frames_sha256
+    times = []
+    for path in (one.path, many.path):
+        with av.open(str(path)) as container:
+            times.append([frame.pts for frame in container.decode(video=0)])
+    assert times[0] == times[1] == [40 * n for n in range(60)]
+
+
+def test_a_piece_that_was_damaged_meanwhile_is_never_part_of_a_master(
+    film: Callable[[str], Path], tmp_path: Path
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def stop(done: int) -> None:
+        if done == 50:
+            raise Killed
+
+    pieces = tmp_path / "pieces"
+    with pytest.raises(Killed):
+        make_master(film("plain.mp4"), tmp_path / "m.mkv", stop, pieces_dir=pieces, piece_s=Fraction(1, 2))
+    data = bytearray((pieces / "00000.mkv").read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (pieces / "00000.mkv").write_bytes(data)
+
+    with pytest.raises(BadMedia):
+        make_master(film("plain.mp4"), tmp_path / "m.mkv", pieces_dir=pieces, piece_s=Fraction(1, 2))
+    master = make_master(film("plain.mp4"), tmp_path / "m.mkv", pieces_dir=pieces, piece_s=Fraction(1, 2))
+
+    assert master.frames == 60

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +7,7 @@ import av
 import pytest
 from heaters_media.errors import NoTimestamps
 from heaters_media.film import FilmKind, render_film
-from heaters_media.plan import Plan, PlannedSegment, Row, divide, plan, plan_segments
+from heaters_media.plan import Cap, Plan, PlannedSegment, Row, divide, plan, plan_segments
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,10 +65,38 @@ def test_a_segment_is_told_as_soon_as_nothing_of_it_can_follow() -> None:
     assert seen[-1] == 10
 
 
+def test_a_segment_has_no_more_frames_than_the_cap_and_ends_at_a_key_frame_if_it_can() -> None:
+    rows = [Row(n, n, n % 30 == 0, 1) for n in range(200)]
+    no_keys = [Row(n, n, n == 0, 1) for n in range(200)]
+
+    at_keys = list(plan_segments(rows, lengths=[10**6], cap=Cap(10**6, frames=50)))
+    anywhere = list(plan_segments(no_keys, lengths=[10**6], cap=Cap(10**6, frames=50)))
+    patient = list(plan_segments(no_keys, lengths=[10**6], cap=Cap(10**6, frames=50, only_at_keys=True)))
+
+    assert [s.frames for s in at_keys] == [30] * 5 + [50]
+    assert [s.frames for s in anywhere] == [50] * 4
+    assert [s.frames for s in patient] == [200]
+
+
+def test_a_capped_segment_is_told_before_the_scan_is_over() -> None:
+    told_at = []
+    seen = 0
+
+    def rows() -> Iterator[Row]:
+        nonlocal seen
+        for seen in range(1000):  # told below
+            yield Row(seen, seen, seen % 30 == 0, 1)
+
+    for _ in plan_segments(rows(), lengths=[10**6], cap=Cap(10**6, frames=50)):
+        told_at.append(seen)
+
+    assert told_at[:3] == [50, 80, 110]
+
+
 def test_a_film_without_key_frames_is_cut_all_the_same() -> None:
     frames = [Row(n, n, n == 0, 1) for n in range(100)]
 
-    segments = list(plan_segments(frames, lengths=[20], cap=30))
+    segments = list(plan_segments(frames, lengths=[20], cap=Cap(30)))
 
     assert all(s.frames <= 31 for s in segments)
     assert sum(s.frames for s in segments) == 100

@@ -18,7 +18,7 @@ async def test_a_video_tells_everything_in_one_call(desk: Any, story: Any) -> No
     assert shown["duration_ticks"] == 51200
     assert shown["time_base"] == [1, 12800]
     assert (shown["segments_done"], shown["segments_total"]) == (1, 1)
-    assert shown["cuts"] == [{"frame": 30, "kind": "hard", "confidence": 0.9, "extent": [30, 31]}]
+    assert shown["cuts"] == [{"frame": 30, "kind": "hard", "confidence": 0.9, "extent": [30, 31], "by": None}]
     assert [(c["start"], c["end"], c["confidence_in"], c["confidence_out"]) for c in shown["clips_list"]] == [
         (0, 30, None, 0.9),
         (30, 100, 0.9, None),

@@ -1,5 +1,6 @@
 """Who may ask what."""
 
+import re
 from typing import Any
 
 import httpx
@@ -7,14 +8,15 @@ import pytest
 from heaters_review_api.app import ROUTES
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/", "/signin"}
-NIL = "00000000-0000-4000-8000-000000000000"
+EXAMPLES = {"uuid": "00000000-0000-4000-8000-000000000000", "int": "1", "str": "app.js"}
+NIL = EXAMPLES["uuid"]
 
 
 def every_route() -> list[tuple[str, str]]:
     found = []
     for handler in ROUTES:
         for path in handler.paths:
-            plain = path.replace("{clip_id:uuid}", NIL).replace("{video_id:uuid}", NIL).replace("{name:str}", "app.js")
+            plain = re.sub(r"{\w+:(\w+)}", lambda said: EXAMPLES[said[1]], path)
             found += [(method, plain) for method in sorted(handler.http_methods)]
     return found
 

@@ -285,7 +285,7 @@ def test_no_verdict_but_those_of_the_machine_moves_a_clip(story: Any) -> None:
     film.verdict("archive", 0, 30, key="3")
     again = film.verdict("approve", 0, 30, key="4")
     film.embedded(film.keyframed(film.exported(again)))
-    arrows = {(source, arrow.target) for arrow in CLIP_TRANSITIONS for source in arrow.sources}
+    arrows = {(s, target) for arrow in CLIP_TRANSITIONS for s in arrow.sources for target in arrow.targets}
 
     moved, before = [], Tables.empty(VIDEO)
     for one in film.told:

@@ -94,3 +94,45 @@ async def test_the_pipeline_shows_videos_and_what_failed(desk: Any, story: Any, 
     row = page.locator(f"#videos li[data-video='{told.video_id}']")
     await expect(row.locator(".state")).to_have_text("download failed")
     await expect(row.locator(".why")).to_have_text("! download: text/html came instead of a picture")
+
+
+async def test_keys_group_cut_and_take_back(desk: Any, film: Any, page: Page) -> None:
+    for clip in (await desk.client.get("/api/queue", params={"limit": 500})).json()["items"]:
+        await desk.client.post(
+            f"/api/clips/{clip['id']}/verdict", json={"verdict": "skip"}, headers={"Idempotency-Key": "clear"}
+        )
+    told = film.story()
+    tick = probe(film.path).tick
+    told.time_base = (tick.numerator, tick.denominator)
+    told.ready([7, 33, 41])
+    await desk.publish(told)
+    await page.goto(f"{desk.client.base_url}/?token=a-token-for-tests")
+    shown = page.locator("video.on")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(0, 7)))
+
+    await page.keyboard.press("g")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(33, 41)))
+    await expect(page.locator("#last li.waiting")).to_have_count(0)
+    grouped = [(await desk.client.get(f"/api/clips/{told.clip_id(*s)}")).json() for s in ((0, 7), (7, 33))]
+    await page.keyboard.press("u")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(0, 7)))
+    undone = [(await desk.client.get(f"/api/clips/{told.clip_id(*s)}")).json() for s in ((0, 7), (7, 33))]
+    await page.keyboard.press("a")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(7, 33)))
+    await page.wait_for_function("document.querySelector('video.on').readyState >= 2")
+    await page.evaluate("document.querySelector('video.on').pause()")
+    await page.evaluate("(v => v.currentTime = 13.5 * v.duration / 26)(document.querySelector('video.on'))")
+    await page.keyboard.press("b")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(7, 20)))
+    await page.keyboard.press("Control+z")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(7, 33)))
+    await page.keyboard.press("Control+Shift+Z")
+    await expect(shown).to_have_attribute("data-clip", str(told.clip_id(7, 20)))
+    await page.evaluate("document.querySelector('video.on').pause()")
+    await page.evaluate("document.querySelector('video.on').currentTime = 0")
+    await page.keyboard.press("b")
+
+    assert grouped[0]["group"] == grouped[1]["group"] is not None
+    assert [(c["group"], c["state"]) for c in undone] == [(None, "pending_review")] * 2
+    await expect(page.locator("#toast")).to_contain_text("There is a cut at frame 7 already.")
+    await expect(page.locator("#last li.refused .why").first).to_contain_text("There is a cut at frame 7 already.")

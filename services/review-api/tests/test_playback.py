@@ -123,3 +123,20 @@ async def test_no_such_clip_is_said(desk: Any) -> None:
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert answer.json()["title"] == "No such clip"
+
+
+async def test_frames_around_a_cut_are_pictures_of_their_own(desk: Any, film: Any) -> None:
+    told = film.story().ready([7, 33])
+    await desk.publish(told)
+    at = f"/api/videos/{told.video_id}/frames"
+
+    pictures = [await desk.client.get(f"{at}/{frame}.jpg") for frame in (30, 31, 32, 33, 34, 59)]
+    known = await desk.client.get(f"{at}/30.jpg", headers={"If-None-Match": pictures[0].headers["etag"]})
+    outside = [await desk.client.get(f"{at}/{name}") for name in ("60.jpg", "999999999.jpg", "x.jpg", "-1.jpg")]
+
+    assert [p.status_code for p in pictures] == [200] * 6
+    assert {p.headers["content-type"] for p in pictures} == {"image/jpeg"}
+    assert all(p.content.startswith(b"\xff\xd8") for p in pictures)
+    assert len({p.content for p in pictures}) == 6
+    assert known.status_code == 304
+    assert [p.status_code for p in outside] == [404] * 4

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from heaters_media.cut import ExportPlan as ExportPlan
     from heaters_media.errors import BadLedger as BadLedger
     from heaters_media.errors import BadMedia as BadMedia
     from heaters_media.errors import FrameCountMismatch as FrameCountMismatch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from heaters_media.errors import Undecodable as Undecodable
     from heaters_media.export import Exported as Exported
     from heaters_media.export import ExportMismatch as ExportMismatch
+    from heaters_media.frames import FramesPlan as FramesPlan
     from heaters_media.ledger import AudioPackets as AudioPackets
     from heaters_media.ledger import FrameTable as FrameTable
     from heaters_media.ledger import Packets as Packets
@@ -33,11 +35,15 @@ if TYPE_CHECKING:
     from heaters_media.profiles import REVIEW as REVIEW
     from heaters_media.profiles import ProxyProfile as ProxyProfile
     from heaters_media.sample import SampleFilm as SampleFilm
+    from heaters_media.storyboard import Storyboard as Storyboard
     from heaters_media.tiny import Tiny as Tiny
+    from heaters_media.waveform import Waveform as Waveform
 
 _HOMES = {
+    "cut": "ExportPlan",
     "errors": ("BadLedger BadMedia FrameCountMismatch NoTimestamps NoVideoStream NotAVideo TooLarge Undecodable"),
     "export": "ExportMismatch Exported",
+    "frames": "FramesPlan",
     "ledger": "AudioPackets FrameTable Packets",
     "master": "Master",
     "plan": "Plan PlannedSegment",
@@ -46,7 +52,9 @@ _HOMES = {
     "probe": "AudioInfo Probe",
     "profiles": "REVIEW ProxyProfile",
     "sample": "SampleFilm",
+    "storyboard": "Storyboard",
     "tiny": "Tiny",
+    "waveform": "Waveform",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
-from PIL import Image
+from PIL import Image, ImageOps
 
+from heaters_media.orientation import orientation
 from heaters_media.probe import display_size, open_media, video_of, whole_frames
 
 JPEG_QUALITY = 90
@@ -61,7 +62,7 @@ def keyframes(path: Path, frames: Sequence[int], longest_px: int = 512) -> tuple
         index = -1
         for index, frame in enumerate(whole_frames(container, stream)):  # told in the error below
             if index in wanted:
-                made[index] = _jpeg(frame, scaler, aspect, longest_px)
+                made[index] = jpeg_of(frame, scaler, aspect, longest_px)
                 if len(made) == len(wanted):
                     break
     if len(made) != len(wanted):
@@ -79,8 +80,9 @@ def count_frames(path: Path) -> int:
         return sum(1 for _ in whole_frames(container, video_of(container)))
 
 
-def _jpeg(frame: VideoFrame, scaler: VideoReformatter, aspect: Fraction, longest_px: int) -> bytes:
-    rotation_deg = round(-frame.rotation / 90) * 90 % 360
+def jpeg_of(frame: VideoFrame, scaler: VideoReformatter, aspect: Fraction, longest_px: int) -> bytes:
+    """A frame as a JPEG, upright, with square pixels, never enlarged."""
+    rotation_deg, mirrored = orientation(frame)
     width, height = display_size(frame.width, frame.height, aspect, rotation_deg)
     scale = min(Fraction(1), Fraction(longest_px, max(width, height)))
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -94,6 +96,8 @@ def _jpeg(frame: VideoFrame, scaler: VideoReformatter, aspect: Fraction, longest
         threads=1,
     )
     image = Image.fromarray(np.asarray(small.to_ndarray(), np.uint8))
+    if mirrored:
+        image = ImageOps.mirror(image)
     if rotation_deg:
         image = image.rotate(-rotation_deg, expand=True)
     out = io.BytesIO()

@@ -6,9 +6,6 @@ and no float second and no rate is needed to go from one to another. numpy only,
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +14,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from heaters_media.columns import Ints, fraction, ints, pair, raw, reading_columns, save_columns
 from heaters_media.errors import BadLedger
 
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
@@ -82,11 +79,11 @@ class FrameTable(_ByValue):
 
     def save(self, path: Path) -> None:
         """Write the table as a compact .npz (differences of differences compress to almost nothing)."""
-        _save(
+        save_columns(
             path,
             first=np.array([self.pts[0], self.end_ticks], np.int64),
             steps=np.diff(self.pts),
-            time_base=_pair(self.time_base),
+            time_base=pair(self.time_base),
         )
 
     @classmethod
@@ -96,12 +93,12 @@ class FrameTable(_ByValue):
         Raises:
             BadLedger: not a frame table, or one that breaks its laws.
         """
-        with _reading(source) as arrays:
-            first, steps = _ints(arrays, "first"), _ints(arrays, "steps")
+        with reading_columns(source) as arrays:
+            first, steps = ints(arrays, "first"), ints(arrays, "steps")
             if len(first) != 2:
                 raise BadLedger("not a frame table: it has no first and last tick")
             pts = np.concatenate([first[:1], first[0] + np.cumsum(steps, dtype=np.int64)])
-            return cls(pts=pts, time_base=_fraction(arrays, "time_base"), end_ticks=int(first[1]))
+            return cls(pts=pts, time_base=fraction(arrays, "time_base"), end_ticks=int(first[1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,8 +205,8 @@ class Packets(_ByValue):
                 [self.first_frame, self.frames, self.start_ticks, self.end_ticks, self.width_px, self.height_px],
                 np.int64,
             ),
-            "time_base": _pair(self.time_base),
-            "rate": _pair(self.rate),
+            "time_base": pair(self.time_base),
+            "rate": pair(self.rate),
             "pts": np.diff(self.pts, prepend=self.start_ticks),
             "lag": self.pts - self.dts,
             "key": np.packbits(self.key),
@@ -226,7 +223,7 @@ class Packets(_ByValue):
                 "audio_size_bytes": a.size_bytes,
                 "audio_sample_entry": np.frombuffer(a.sample_entry, np.uint8),
             }
-        _save(path, **arrays)
+        save_columns(path, **arrays)
 
     @classmethod
     def load(cls, source: Path | bytes) -> Self:
@@ -235,23 +232,23 @@ class Packets(_ByValue):
         Raises:
             BadLedger: not a packet index, or one that breaks its laws.
         """
-        with _reading(source) as arrays:
-            numbers = _ints(arrays, "numbers")
+        with reading_columns(source) as arrays:
+            numbers = ints(arrays, "numbers")
             if len(numbers) != 6:
                 raise BadLedger("not a packet index: its six numbers are missing")
             first_frame, frames, start_ticks, end_ticks, width_px, height_px = (int(n) for n in numbers)
-            pts = start_ticks + np.cumsum(_ints(arrays, "pts"), dtype=np.int64)
-            lag = _ints(arrays, "lag")
-            key = _bytes(arrays, "key")
+            pts = start_ticks + np.cumsum(ints(arrays, "pts"), dtype=np.int64)
+            lag = ints(arrays, "lag")
+            key = raw(arrays, "key")
             if len(lag) != len(pts) or not 0 < frames <= 8 * len(key):
                 raise BadLedger(f"a packet index of {frames} frames has {len(pts)} pts and {len(lag)} dts")
             audio = None
             if "audio_numbers" in arrays:
-                audio_numbers = _ints(arrays, "audio_numbers")
+                audio_numbers = ints(arrays, "audio_numbers")
                 if len(audio_numbers) != 5:
                     raise BadLedger("not an audio packet index: its five numbers are missing")
                 rate, packet_samples, start_sample, end_sample, first = (int(n) for n in audio_numbers)
-                offsets = _ints(arrays, "audio_offset_bytes")
+                offsets = ints(arrays, "audio_offset_bytes")
                 audio = AudioPackets(
                     rate=rate,
                     packet_samples=packet_samples,
@@ -259,14 +256,14 @@ class Packets(_ByValue):
                     end_sample=end_sample,
                     pts=first + packet_samples * np.arange(len(offsets), dtype=np.int64),
                     offset_bytes=offsets,
-                    size_bytes=_ints(arrays, "audio_size_bytes"),
-                    sample_entry=_bytes(arrays, "audio_sample_entry").tobytes(),
+                    size_bytes=ints(arrays, "audio_size_bytes"),
+                    sample_entry=raw(arrays, "audio_sample_entry").tobytes(),
                 )
             return cls(
                 first_frame=first_frame,
                 frames=frames,
-                time_base=_fraction(arrays, "time_base"),
-                rate=_fraction(arrays, "rate"),
+                time_base=fraction(arrays, "time_base"),
+                rate=fraction(arrays, "rate"),
                 start_ticks=start_ticks,
                 end_ticks=end_ticks,
                 width_px=width_px,
@@ -274,9 +271,9 @@ class Packets(_ByValue):
                 pts=pts,
                 dts=pts - lag,
                 key=np.unpackbits(key, count=frames).astype(np.bool_),
-                offset_bytes=_ints(arrays, "offset_bytes"),
-                size_bytes=_ints(arrays, "size_bytes"),
-                sample_entry=_bytes(arrays, "sample_entry").tobytes(),
+                offset_bytes=ints(arrays, "offset_bytes"),
+                size_bytes=ints(arrays, "size_bytes"),
+                sample_entry=raw(arrays, "sample_entry").tobytes(),
                 audio=audio,
             )
 
@@ -284,62 +281,3 @@ class Packets(_ByValue):
 def _check_places(offset_bytes: Ints, size_bytes: Ints) -> None:
     if bool((size_bytes <= 0).any()) or bool((offset_bytes < 0).any()):
         raise BadLedger("every packet needs a place and a size")
-
-
-def _pair(value: Fraction) -> Ints:
-    return np.array([value.numerator, value.denominator], np.int64)
-
-
-def _fraction(arrays: Mapping[str, Any], name: str) -> Fraction:
-    pair = _ints(arrays, name)
-    if len(pair) != 2 or int(pair[1]) == 0:
-        raise BadLedger(f"{name} is no fraction: {pair.tolist()}")
-    return Fraction(int(pair[0]), int(pair[1]))
-
-
-def _ints(arrays: Mapping[str, Any], name: str) -> Ints:
-    array = arrays[name]
-    if array.dtype != np.int64 or array.ndim != 1:
-        raise BadLedger(f"{name} is {array.dtype} {array.shape}, not a column of int64")
-    return np.asarray(array, np.int64)
-
-
-def _bytes(arrays: Mapping[str, Any], name: str) -> NDArray[np.uint8]:
-    array = arrays[name]
-    if array.dtype != np.uint8 or array.ndim != 1:
-        raise BadLedger(f"{name} is {array.dtype} {array.shape}, not bytes")
-    return np.asarray(array, np.uint8)
-
-
-def _save(path: Path, **arrays: Any) -> None:
-    """Write beside and rename, so that no reader ever sees half a table."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(part, path)
-
-
-class _reading:  # noqa: N801  # used as a context manager, like a function
-    """Open an .npz and turn every way in which it can be broken into BadLedger."""
-
-    def __init__(self, source: Path | bytes) -> None:
-        self._source = source
-
-    def __enter__(self) -> Mapping[str, Any]:
-        import zipfile
-        import zlib
-
-        source = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source
-        try:
-            with np.load(source, allow_pickle=False) as npz:
-                if not isinstance(npz, np.lib.npyio.NpzFile):
-                    raise BadLedger("not a ledger: a bare array")
-                return {name: npz[name] for name in npz.files}
-        except BadLedger:
-            raise
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as wrong:
-            raise BadLedger(f"not a ledger: {wrong}") from wrong
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: object) -> None:
-        if isinstance(value, KeyError):
-            raise BadLedger(f"not this kind of ledger: no {value.args[0]!r} in it") from value

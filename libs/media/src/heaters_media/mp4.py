@@ -21,6 +21,7 @@ from heaters_media.errors import BadMedia
 
 _MATRIX = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _LARGEST_U32 = 2**32 - 1
+_LONGEST_INDEX_BYTES = 1 << 28  # a day of film has less than a tenth of it
 _CHUNK_S = 1  # sound and picture alternate about once a second
 
 
@@ -37,6 +38,7 @@ class Track:
         offsets: pts minus dts in ticks, or None where they are equal; the first dts is 0.
         key: which packets decoding can begin at, or None where all.
         shown: (first tick, ticks) of the media that a player shows; None shows all and writes no edit list.
+        delay: ticks of nothing before that; only together with `shown`.
         width_px: of the picture; 0 for sound.
         height_px: of the picture; 0 for sound.
     """
@@ -49,6 +51,7 @@ class Track:
     offsets: NDArray[np.int64] | None = None
     key: NDArray[np.bool_] | None = None
     shown: tuple[int, int] | None = None
+    delay: int = 0
     width_px: int = 0
     height_px: int = 0
 
@@ -99,7 +102,16 @@ def write(tracks: Sequence[Track]) -> bytes:
 
 
 def sample_entries(path: Path) -> dict[str, bytes]:
-    """Each track's sample entry by its handler (`vide`, `soun`), from a file's index.
+    """The sample entry of each kind's first track by its handler (`vide`, `soun`), from a file's index.
+
+    Raises:
+        BadMedia: the file has no index, or one that contradicts itself.
+    """
+    return {kind: entry for kind, _, entry in reversed(described_tracks(path))}
+
+
+def described_tracks(path: Path) -> list[tuple[str, int, bytes]]:
+    """Each track's handler, how many sample entries it has, and the first of them, in the order of the file's index.
 
     Raises:
         BadMedia: the file has no index, or one that contradicts itself.
@@ -111,14 +123,14 @@ def sample_entries(path: Path) -> dict[str, bytes]:
             file.seek(at)
             length, kind = struct.unpack(">I4s", file.read(8))
             header = 8
-            if length == 1:
+            if length == 1 and at + 16 <= size:
                 length, header = struct.unpack(">Q", file.read(8))[0], 16
             if length == 0:
                 length = size - at
-            if length < header:
+            if length < header or at + length > size or (kind == b"moov" and length > _LONGEST_INDEX_BYTES):
                 break
             if kind == b"moov":
-                return dict(_entries_in(file.read(length - header)))
+                return list(_entries_in(file.read(length - header)))
             at += length
     raise BadMedia(f"not an MP4 file with an index: {path.name}")
 
@@ -183,15 +195,17 @@ def _sets(avcc: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
     return tuple(found), at
 
 
-def _entries_in(moov: bytes) -> Iterator[tuple[str, bytes]]:
+def _entries_in(moov: bytes) -> Iterator[tuple[str, int, bytes]]:
     for kind, trak in _boxes(moov):
         if kind != b"trak":
             continue
         mdia = _inside(trak, b"mdia")
         stsd = _inside(_inside(_inside(mdia, b"minf"), b"stbl"), b"stsd")
+        if len(stsd) < 16:
+            raise BadMedia("an MP4 track that says nothing of its codec")
         handler = _inside(mdia, b"hdlr")[8:12].decode("latin-1")
-        (length,) = struct.unpack(">I", stsd[8:12])
-        yield handler, stsd[8 : 8 + length]
+        count, length = struct.unpack(">II", stsd[4:12])
+        yield handler, count, stsd[8 : 8 + length]
 
 
 def _inside(payload: bytes, wanted: bytes) -> bytes:
@@ -228,7 +242,7 @@ def _moov(
     total: int,
 ) -> bytes:
     shown = [
-        int((t.shown[1] if t.shown else int(t.durations.sum())) * Fraction(movie_timescale, t.timescale))
+        int((t.delay + (t.shown[1] if t.shown else int(t.durations.sum()))) * Fraction(movie_timescale, t.timescale))
         for t in tracks
     ]
     mvhd = _full(
@@ -236,7 +250,11 @@ def _moov(
         _MATRIX, bytes(24), struct.pack(">I", len(tracks) + 1),
     )  # fmt: skip
     wide = total + 2**24 > _LARGEST_U32
-    traks = [_trak(n + 1, track, chunks[n], sizes[n], places[n], shown[n], wide) for n, track in enumerate(tracks)]
+    delays = [int(t.delay * Fraction(movie_timescale, t.timescale)) for t in tracks]
+    traks = [
+        _trak(n + 1, track, chunks[n], sizes[n], places[n], (delays[n], shown[n]), wide)
+        for n, track in enumerate(tracks)
+    ]
     return _box("moov", mvhd, *traks)
 
 
@@ -246,9 +264,10 @@ def _trak(
     chunks: list[tuple[Fraction, int, int]],
     sizes: NDArray[np.int64],
     places: NDArray[np.int64],
-    shown: int,
+    lasts: tuple[int, int],
     wide: bool,
 ) -> bytes:
+    delay, shown = lasts
     video = track.handler == "vide"
     tkhd = _full(
         "tkhd", 1, 3, struct.pack(">QQIIQ", 0, 0, number, 0, shown), bytes(8),
@@ -257,7 +276,9 @@ def _trak(
     )  # fmt: skip
     edts = b""
     if track.shown is not None:
-        edts = _box("edts", _full("elst", 1, 0, struct.pack(">IQqHH", 1, shown, track.shown[0], 1, 0)))
+        empty = struct.pack(">QqHH", delay, -1, 1, 0) if delay else b""
+        edit = struct.pack(">QqHH", shown - delay, track.shown[0], 1, 0)
+        edts = _box("edts", _full("elst", 1, 0, struct.pack(">I", 2 if delay else 1), empty, edit))
     mdhd = _full(
         "mdhd", 1, 0, struct.pack(">QQIQHH", 0, 0, track.timescale, int(track.durations.sum()), 0x55C4, 0)
     )  # 0x55C4 is "und" (14496-12, 8.4.2)

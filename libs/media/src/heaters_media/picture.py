@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from av.error import BlockingIOError as Later
@@ -13,19 +15,21 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from heaters_media.hdr import cube, needs_mapping
 from heaters_media.probe import Probe, check_size
 from heaters_media.profiles import ProxyProfile
 from heaters_media.tiny import HEIGHT_PX, WIDTH_PX
 
 _TURNS = {90: ("transpose=clock",), 180: ("hflip", "vflip"), 270: ("transpose=cclock",)}
-_BT709, _BT601, _UNSPECIFIED, _LIMITED, _FULL = 1, 6, 2, 1, 2
+_TABLE = "lut3d"
+_BT709, _UNSPECIFIED, _LIMITED, _FULL = 1, 2, 1, 2
 
 
 class Shrinker:
     """Makes tiny frames. A tiny frame depends on its own frame only: not on its neighbours, not on where decoding began."""
 
-    def __init__(self, rotation_deg: int) -> None:
-        self._turns = rotation_deg // 90
+    def __init__(self, rotation_deg: int, *, mirrored: bool = False) -> None:
+        self._turns, self._mirrored = rotation_deg // 90, mirrored
         self._width, self._height = (HEIGHT_PX, WIDTH_PX) if self._turns % 2 else (WIDTH_PX, HEIGHT_PX)
         self._scaler = VideoReformatter()
 
@@ -35,7 +39,9 @@ class Shrinker:
             frame, width=self._width, height=self._height, format="rgb24", interpolation=Interpolation.AREA, threads=1
         )
         array = np.asarray(small.to_ndarray(), np.uint8)
-        return np.ascontiguousarray(np.rot90(array, -self._turns)) if self._turns else array
+        if self._mirrored:
+            array = array[:, ::-1]
+        return np.ascontiguousarray(np.rot90(array, -self._turns)) if self._turns or self._mirrored else array
 
 
 class Picture:
@@ -54,7 +60,8 @@ class Picture:
         turned = described.rotation_deg in (90, 270)
         scaled = (shown[1], shown[0]) if turned else shown
 
-        wide_gamut = described.color_space in (9, 10)  # BT.2020
+        mapped = needs_mapping(described.color_primaries, described.color_transfer)
+        wide_gamut = described.color_space in (9, 10) or mapped  # BT.2020
         full = described.color_range == _FULL or described.pix_fmt.startswith("yuvj")
         rgb = VideoFormat(described.pix_fmt).is_rgb or described.color_space == 0
         converts = full or rgb or wide_gamut
@@ -70,15 +77,27 @@ class Picture:
         if described.interlaced:
             steps.append("bwdif=mode=send_frame:deint=interlaced")
         if scaled != (described.width_px, described.height_px) or described.pix_fmt != "yuv420p" or converts:
+            if mapped:
+                # To full-range RGB at the new size, through the table, and back; FFmpeg's wheel has no zscale.
+                matrix_in = ":in_color_matrix=bt2020" if described.color_space in (_UNSPECIFIED, 9, 10) else ""
+                steps.append(f"scale={scaled[0]}:{scaled[1]}:flags=bicubic:out_range=pc{matrix_in}")
+                steps += ["format=gbrp16le", f"{_TABLE}:interp=tetrahedral"]
             options = "flags=bicubic" + (":out_range=tv:out_color_matrix=bt709" if converts else "")
             steps.append(f"scale={scaled[0]}:{scaled[1]}:{options}")
             steps.append("format=yuv420p")
+        steps += ("hflip",) if described.mirrored else ()
         steps += _TURNS.get(described.rotation_deg, ())
         if shown != (self.width_px, self.height_px):
             steps.append(f"pad={self.width_px}:{self.height_px}")
         if described.pixel_aspect != (1, 1):
             steps.append("setsar=1")
-        self._graph = self._build(steps) if steps else None
+        # The filter reads its table once, when the graph is made.
+        with tempfile.TemporaryDirectory(prefix="heaters-colour-") as folder:
+            if mapped:
+                table = Path(folder, "table.cube")
+                table.write_text(cube(described.color_transfer))
+                steps = [step.replace(_TABLE, f"lut3d=file={table}") for step in steps]
+            self._graph = self._build(steps) if steps else None
         self._even = VideoReformatter()
         self._times: list[tuple[int, int]] = []
 

@@ -19,6 +19,7 @@ from heaters_media.errors import NoTimestamps, Undecodable
 from heaters_media.ledger import FrameTable
 from heaters_media.probe import Probe, open_media, probe, video_of, whole_frames, whole_packets
 
+MOST_FRAMES = 6000  # a minute and a half at 60 a second; 24 MB of tiny frames
 _LONGEST_FRAME_S = 3600  # beyond this it is no slide show but a broken clock
 
 
@@ -53,6 +54,21 @@ class Plan:
     segments: tuple[PlannedSegment, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How long a segment may become before it is cut where no long-enough key frame is.
+
+    Attributes:
+        ticks: cut at any frame once a segment is longer than this and has no key frame to end at.
+        frames: cut at the last key frame, or else at any frame, before a segment has more frames than this.
+        only_at_keys: wait for a key frame all the same.
+    """
+
+    ticks: int
+    frames: int = MOST_FRAMES
+    only_at_keys: bool = False
+
+
 class Row(NamedTuple):
     """One frame of the scan, in decode order. dts is None where the container has none."""
 
@@ -70,6 +86,8 @@ def plan(
     growth: Fraction | int = 2,
     lengths_s: Sequence[Fraction | int] | None = None,
     parts: int | None = None,
+    most_frames: int = MOST_FRAMES,
+    only_at_keys: bool = False,
 ) -> Iterator[PlannedSegment | Plan]:
     """Count a film's frames and divide it, yielding each segment as soon as it is known and the whole plan last.
 
@@ -81,6 +99,8 @@ def plan(
         growth: of each length over the one before.
         lengths_s: lengths one by one instead, the last one repeating; `[10**9]` keeps a film whole.
         parts: divide into this many equal parts instead, at key frames where one is near; told after the scan.
+        most_frames: a segment has no more than these, however short they are; not for `lengths_s` and `parts`.
+        only_at_keys: never cut between key frames, for a film that is its own proxy and has many; not for `parts`.
 
     Yields:
         PlannedSegment in order, then one Plan.
@@ -92,12 +112,12 @@ def plan(
     tick = described.tick
     seconds = _growing(first_s, longest_s, growth) if lengths_s is None else _repeating_last(lengths_s)
     lengths = (max(1, int(s / tick)) for s in seconds)
-    cap = None if lengths_s is not None else int(Fraction(longest_s) * 3 / 2 / tick)
+    cap = None if lengths_s is not None else Cap(int(Fraction(longest_s) * 3 / 2 / tick), most_frames, only_at_keys)
 
     rows: list[Row] = []
 
     def scanned() -> Iterator[Row]:
-        for row in _scan(path):
+        for row in scan_packets(path):
             rows.append(row)
             yield row
 
@@ -124,7 +144,7 @@ def plan(
     yield Plan(probe=described, frames=table.frames, table=table, segments=tuple(segments))
 
 
-def plan_segments(rows: Iterable[Row], *, lengths: Iterable[int], cap: int | None = None) -> Iterator[PlannedSegment]:
+def plan_segments(rows: Iterable[Row], *, lengths: Iterable[int], cap: Cap | None = None) -> Iterator[PlannedSegment]:
     """Divide a stream of frames at its key frames.
 
     A segment ends at the first key frame that is at least its length after its start, and is told as soon as no frame that
@@ -133,7 +153,7 @@ def plan_segments(rows: Iterable[Row], *, lengths: Iterable[int], cap: int | Non
     Args:
         rows: frames in decode order; pts distinct.
         lengths: wanted length of each segment in ticks, endless or ending in the one that repeats.
-        cap: cut at any frame once a segment is this long; None never does.
+        cap: how long a segment may become; None lets it grow to the key frame at its end, wherever that is.
 
     Yields:
         Segments that tile the frames: in order, no gap, no overlap, never empty.
@@ -152,7 +172,16 @@ def plan_segments(rows: Iterable[Row], *, lengths: Iterable[int], cap: int | Non
     def boundary(begin: int) -> int | None:
         n = bisect_left(keys, begin + length)
         at_key = keys[n] if n < len(keys) else None
-        if cap is None or last is None or last.pts - begin <= cap or (at_key is not None and at_key - begin <= cap):
+        if cap is None or last is None:
+            return at_key
+        if len(waiting) > cap.frames:
+            past = heapq.nsmallest(cap.frames + 1, waiting)[-1]
+            if at_key is None or at_key > past:
+                inside = bisect_left(keys, past + 1)
+                if inside or not cap.only_at_keys:
+                    return keys[inside - 1] if inside else past
+        long = last.pts - begin > cap.ticks and (at_key is None or at_key - begin > cap.ticks)
+        if not long or cap.only_at_keys:
             return at_key
         return min((p for p in waiting if p - begin >= length), default=at_key)
 
@@ -229,7 +258,7 @@ def divide(rows: Sequence[Row], parts: int) -> list[PlannedSegment]:
     ]
 
 
-def _scan(path: Path) -> Iterator[Row]:
+def scan_packets(path: Path) -> Iterator[Row]:
     """Frames that a decode will give, from the packets alone.
 
     Raises:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heaters_media import mp4
-from heaters_media.ledger import AudioPackets, Bools, Ints, Packets
+from heaters_media.columns import Ints
+from heaters_media.ledger import AudioPackets, Bools, Packets
 from heaters_media.sound_grid import first_sample
 
 
@@ -39,7 +40,7 @@ class Copied:
     dts: Ints
     key: Bools
 
-    def cut(self, blobs: Sequence[bytes]) -> list[memoryview]:
+    def cut(self, blobs: Sequence[bytes | memoryview]) -> list[memoryview]:
         """The packets' bytes.
 
         Raises:
@@ -139,6 +140,8 @@ def plan_playback(parts: Sequence[Packets], start: int, end: int, *, audio: bool
             sound_rows = _sound_rows(part.audio, samples, leads=number == 0, trails=number == len(hit) - 1)
             if sound_rows.stop > sound_rows.start:
                 places.append((part.audio.offset_bytes[sound_rows], part.audio.size_bytes[sound_rows]))
+            else:
+                sound_rows = None  # a reused film's sound may end before its picture does
         low = min(int(offset.min()) for offset, _ in places)
         high = max(int((offset + size).max()) for offset, size in places)
         reads.append(Read(n, low, high - low))
@@ -156,7 +159,7 @@ def plan_playback(parts: Sequence[Packets], start: int, end: int, *, audio: bool
         end_ticks=end_ticks,
         video=_joined(video),
         first=first,
-        audio=_joined(sound) if with_sound else None,
+        audio=_joined(sound) if sound else None,
         samples=samples,
     )
 
@@ -199,8 +202,15 @@ def video_track(
     timescale, per_tick = mp4.timescale_of(first.time_base)
     dts = rows.dts * per_tick
     durations = np.diff(dts, append=max(end_ticks * per_tick, int(dts[-1]) + 1))
+    offsets = (rows.pts - rows.dts) * per_tick
     shown = None
-    if start_ticks is not None:
+    if start_ticks is None:
+        # Without an edit list the first frame must be shown at 0, so that later offsets may be negative; the last duration is what
+        # makes the track as long as its frames are shown.
+        lead = int((rows.pts.min() - rows.dts[0]) * per_tick)
+        offsets = offsets - lead
+        durations[-1] = max(1, int(durations[-1]) - lead)
+    else:
         shown = ((start_ticks - int(rows.dts[0])) * per_tick, (end_ticks - start_ticks) * per_tick)
     return mp4.Track(
         handler="vide",
@@ -208,7 +218,7 @@ def video_track(
         sample_entry=first.sample_entry,
         packets=packets,
         durations=durations,
-        offsets=(rows.pts - rows.dts) * per_tick,
+        offsets=offsets,
         key=rows.key,
         shown=shown,
         width_px=first.width_px,
@@ -219,14 +229,20 @@ def video_track(
 def sound_track(
     first: AudioPackets, rows: Copied, packets: Sequence[bytes | memoryview], samples: tuple[int, int]
 ) -> mp4.Track:
-    """A sound track of given packets; its edit list hides the run-up and what lies past the end, to the sample."""
+    """A sound track of given packets; its edit list hides the run-up and what lies past the end, to the sample.
+
+    Where the sound begins later than the clip or ends earlier (a reused film's may), it is silent there.
+    """
+    begin = max(samples[0], int(rows.pts[0]))
+    end = min(samples[1], int(rows.pts[-1]) + first.packet_samples)
     return mp4.Track(
         handler="soun",
         timescale=first.rate,
         sample_entry=first.sample_entry,
         packets=packets,
         durations=np.full(len(packets), first.packet_samples, np.int64),
-        shown=(samples[0] - int(rows.pts[0]), samples[1] - samples[0]),
+        shown=(begin - int(rows.pts[0]), max(1, end - begin)),
+        delay=begin - samples[0],
     )
 
 
@@ -248,15 +264,12 @@ def _rows_of(part: Packets, start: int, end: int) -> slice:
 
 
 def _sound_rows(sound: AudioPackets, samples: tuple[int, int], *, leads: bool, trails: bool) -> slice:
-    """Packets of one part. The first part gives one more before, which warms the decoder up; a packet that spans the edge of two parts
-    comes from the earlier one."""
-    low = (
-        samples[0] // sound.packet_samples * sound.packet_samples - sound.packet_samples
-        if leads
-        else sound.start_sample
-    )
-    high = min(samples[1], sound.end_sample) if not trails else samples[1]
-    return slice(int(np.searchsorted(sound.pts, low)), int(np.searchsorted(sound.pts, high)))
+    """Packets of one part. The first part gives one more before the packet that holds the first sample, to warm the decoder up;
+    a packet that spans the edge of two parts comes from the earlier one."""
+    first = int(np.searchsorted(sound.pts, samples[0], side="right")) - 2
+    low = max(0, first) if leads else int(np.searchsorted(sound.pts, sound.start_sample))
+    past = samples[1] if trails else min(samples[1], sound.end_sample)
+    return slice(low, max(low, int(np.searchsorted(sound.pts, past))))
 
 
 def _columns(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import av
 from av.codec.context import ThreadType
@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from heaters_media.errors import BadMedia, NotAVideo, NoVideoStream, TooLarge, Undecodable
+from heaters_media.orientation import orientation
 
 # Formats that hold pictures and sound in themselves. Absent on purpose: playlists (concat, hls, dash), which open other
 # files, and the picture formats (png_pipe, image2), which open under any name.
@@ -63,6 +64,7 @@ class Probe:
         interlaced: whether a frame is two fields.
         audio: the first sound track, or None.
         bytes: size of the file.
+        mirrored: whether the coded picture is to be mirrored left to right before it is turned.
     """
 
     container: str
@@ -84,6 +86,7 @@ class Probe:
     interlaced: bool
     audio: AudioInfo | None
     bytes: int
+    mirrored: bool = False
 
     @property
     def tick(self) -> Fraction:
@@ -97,11 +100,15 @@ class Probe:
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator[InputContainer]:
+def open_media(path: Path, *, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
     """Open a film for reading: local files only, video formats only, and no picture larger than the limit.
 
     Errors of the decoder inside the block become Undecodable, so that nothing of PyAV leaves this package; a full disk or
     too little memory stays what it is, for that is not the film's fault.
+
+    Args:
+        path: the film.
+        options: more for FFmpeg's reader.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -114,9 +121,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     if path.stat().st_size == 0:
         raise NotAVideo("not a video: the file is empty")
     try:
-        container = av.open(
-            f"file:{path.absolute()}", "r", options={"protocol_whitelist": "file", "format_whitelist": FORMATS}
-        )
+        limits = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+        container = av.open(f"file:{path.absolute()}", "r", options={**(options or {}), **limits})
     except (FFmpegError, ValueError, UnicodeDecodeError) as wrong:
         raise NotAVideo(_why_not(path, wrong)) from None
     with container:
@@ -194,15 +200,30 @@ def mixed_packets(container: InputContainer, *streams: Stream) -> Iterator[Packe
             yield last
 
 
-def whole_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Frames in order of presentation, from wherever the container stands. A packet without a picture in it is passed over."""
+def decode(packet: Packet[Any]) -> list[Any]:
+    """A packet's frames; none where its data is damaged. What is the machine's fault and not the film's is raised."""
+    try:
+        return list(packet.decode())
+    except FFmpegError as wrong:
+        if isinstance(wrong, MemoryError | OSError):
+            raise
+        return []
+
+
+def whole_frames(
+    container: InputContainer, stream: VideoStream, saw: Callable[[Packet[VideoStream]], None] | None = None
+) -> Iterator[VideoFrame]:
+    """Frames in order of presentation, from wherever the container stands. A packet without a picture in it is passed over.
+
+    Args:
+        container: an open film.
+        stream: of the picture.
+        saw: told each packet before it is decoded.
+    """
     for packet in whole_packets(container, stream):
-        try:
-            yield from packet.decode()
-        except av.error.InvalidDataError:
-            continue
-        except av.error.EOFError:
-            return
+        if saw is not None:
+            saw(packet)
+        yield from decode(packet)
 
 
 def probe(path: Path) -> Probe:
@@ -218,7 +239,7 @@ def probe(path: Path) -> Probe:
         if first is None:
             raise Undecodable("not a single frame could be decoded")
         check_size(first.width, first.height)
-        rotation_deg = round(-first.rotation / 90) * 90 % 360
+        rotation_deg, mirrored = orientation(first)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         width_px, height_px = display_size(first.width, first.height, aspect, rotation_deg)
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
@@ -249,6 +270,7 @@ def probe(path: Path) -> Probe:
             interlaced=codec.field_order > 1 or first.interlaced_frame,
             audio=audio,
             bytes=path.stat().st_size,
+            mirrored=mirrored,
         )
 
 

@@ -13,6 +13,8 @@ class ProxyProfile:
 
     Attributes:
         name: goes into object keys, with the hash of all the rest.
+        purpose: what it is for, in a line.
+        reviewed: whether people look at it in a browser; it must be small then.
         crf: x264's constant quality; lower is better.
         preset: x264's.
         longest_px: the longer side of the picture at most.
@@ -27,6 +29,8 @@ class ProxyProfile:
     """
 
     name: str
+    purpose: str
+    reviewed: bool = True
     crf: int = 20
     preset: str = "veryfast"
     longest_px: int = 1920
@@ -53,7 +57,7 @@ class ProxyProfile:
             (self.stitchable, "a proxy's parameter sets must not depend on the segment"),
             (self.faststart, "a proxy's index comes first"),
             (0 < self.gop_s <= 2, f"a proxy has a key frame at least every 2 s, not {self.gop_s}"),
-            (self.longest_px <= 1920 and self.shortest_px <= 1080, "a proxy is at most 1080p"),
+            (not self.reviewed or (self.longest_px <= 1920 and self.shortest_px <= 1080), "a proxy is at most 1080p"),
             (self.longest_px % 2 == 0 and self.shortest_px % 2 == 0, "4:2:0 needs even sides"),
             (0 < self.crf <= 30, f"CRF {self.crf} is either lossless or not worth looking at"),
             (self.threads >= 1, "an encoder needs a thread"),
@@ -64,12 +68,13 @@ class ProxyProfile:
         """The longest distance between key frames at a rate, in frames; an encoder setting, never a position."""
         return max(1, min(250, round(self.gop_s * rate)))
 
-    def x264_options(self, rate: Fraction, *, crf: int | None = None) -> dict[str, str]:
+    def x264_options(self, rate: Fraction, *, crf: int | None = None, set_id: int | None = None) -> dict[str, str]:
         """Options for libx264.
 
         Args:
             rate: frames a second, about.
             crf: instead of the profile's; the parameter sets do not change with it.
+            set_id: number of the parameter sets, to stand beside others in one file.
         """
         params = {
             "keyint": self.gop_frames(rate),
@@ -78,6 +83,8 @@ class ProxyProfile:
             "open-gop": int(self.open_gop),
             "stitchable": int(self.stitchable),
         }
+        if set_id is not None:
+            params["sps-id"] = set_id
         return {
             "preset": self.preset,
             "crf": str(self.crf if crf is None else crf),
@@ -99,5 +106,16 @@ class ProxyProfile:
         return max(2, round(width_px * scale / 2) * 2), max(2, round(height_px * scale / 2) * 2)
 
 
-REVIEW = ProxyProfile(name="review")  # what people look at and what clips are cut from
-PROFILES = (REVIEW,)
+REVIEW = ProxyProfile(name="review", purpose="what people look at, and what clips are cut from")
+SOURCE_QUALITY = ProxyProfile(
+    name="source",
+    purpose="a clip from the original, as large as it was filmed, where its bytes cannot be copied",
+    reviewed=False,
+    crf=16,
+    preset="medium",
+    longest_px=8192,
+    shortest_px=8192,
+    audio_bits_per_s=192_000,
+    threads=2,
+)
+PROFILES = (REVIEW, SOURCE_QUALITY)

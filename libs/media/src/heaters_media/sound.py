@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -16,8 +15,9 @@ from av.container import OutputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from heaters_media.probe import Probe, open_media, whole_packets
+from heaters_media.probe import Probe, decode, open_media, whole_packets
 from heaters_media.sound_grid import first_sample
+from heaters_media.waveform import BUCKETS_PER_S, Waveform
 
 PACKET_SAMPLES = 1024  # AAC-LC (ISO/IEC 14496-3)
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -46,56 +46,106 @@ def range_of(described: Probe, start_ticks: int, end_ticks: int) -> SoundRange |
     )
 
 
-def read_samples(path: Path, rate: int, channels: int, start: int, end: int) -> NDArray[np.float32]:
-    """The first sound track's samples [start, end).
+def sound_pieces(path: Path, wanted: SoundRange, start: int, end: int) -> Iterator[NDArray[np.float32]]:
+    """The first sound track's samples [start, end), piece by piece, so that no length of film fills the memory.
 
     Args:
         path: the film.
-        rate: samples a second to give.
-        channels: 1 or 2; more are mixed down.
+        wanted: rate and channels to give; more channels are mixed down.
         start: first sample; sample 0 is second 0 of the film, so negative ones may exist.
         end: past the last.
 
-    Returns:
-        float32, (channels, end - start); silence where the track has no sound.
+    Yields:
+        float32, (channels, PACKET_SAMPLES), as many as cover the range; silence where the track has no sound.
     """
-    out = np.zeros((channels, end - start), np.float32)
-    resampler = AudioResampler(format="fltp", layout="stereo" if channels == 2 else "mono", rate=rate)
+    piece = np.zeros((wanted.channels, PACKET_SAMPLES), np.float32)
+    at = start  # of the piece in hand
+    for position, samples in _decoded(path, wanted, start, end):
+        done = max(0, at - position)  # a clock that went back a little: what was given stays given
+        while done < samples.shape[1] and at < end:
+            offset = position + done - at
+            if offset < PACKET_SAMPLES:
+                taken = samples[:, done : done + PACKET_SAMPLES - offset]
+                piece[:, offset : offset + taken.shape[1]] = taken
+                done += taken.shape[1]
+                offset += taken.shape[1]
+            if offset >= PACKET_SAMPLES:
+                yield piece
+                piece = np.zeros_like(piece)
+                at += PACKET_SAMPLES
+        if at >= end:
+            return
+    while at < end:
+        yield piece
+        piece = np.zeros_like(piece)
+        at += PACKET_SAMPLES
+
+
+def _decoded(path: Path, wanted: SoundRange, start: int, end: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Runs of samples with their positions, from a little before `start` until past `end`."""
+    rate = wanted.rate
+    resampler, last_kind = _resampler(wanted), ("", "", 0)
     with open_media(path) as container:
         stream = container.streams.audio[0]
         if stream.time_base is None:
-            return out
+            return
         origin = int((Fraction(start, rate) - _RUN_UP_S) / stream.time_base)
         container.seek(origin, stream=stream, backward=True)
         expected: int | None = None
         for packet in whole_packets(container, stream):
-            try:
-                frames = packet.decode()
-            except (av.error.InvalidDataError, av.error.EOFError):
-                continue
-            for frame in frames:
+            for frame in decode(packet):
                 if frame.pts is not None:
                     at = round(frame.pts * stream.time_base * rate)
                     if expected is None or abs(at - expected) > _JITTER_S * rate:
                         expected = at
                 if expected is None:
                     continue
-                for piece in resampler.resample(frame):
-                    expected = _place(out, piece, expected, start)
+                kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+                if kind != last_kind:  # damaged sound may change its form from one frame to the next
+                    last_kind, resampler = kind, _resampler(wanted)
+                for made in resampler.resample(frame):
+                    yield expected, np.asarray(made.to_ndarray(), np.float32)
+                    expected += made.samples
             if expected is not None and expected >= end:
-                return out
+                return
         if expected is not None:
-            for piece in resampler.resample(None):
-                expected = _place(out, piece, expected, start)
-    return out
+            for made in resampler.resample(None):
+                yield expected, np.asarray(made.to_ndarray(), np.float32)
+                expected += made.samples
 
 
-def _place(out: NDArray[np.float32], piece: AudioFrame, at: int, start: int) -> int:
-    samples = np.asarray(piece.to_ndarray(), np.float32)
-    low, high = max(at, start), min(at + piece.samples, start + out.shape[1])
-    if low < high:
-        out[:, low - start : high - start] = samples[:, low - at : high - at]
-    return at + piece.samples
+def _resampler(wanted: SoundRange) -> AudioResampler:
+    return AudioResampler(format="fltp", layout="stereo" if wanted.channels == 2 else "mono", rate=wanted.rate)
+
+
+class Peaks:
+    """Gathers a waveform from pieces of sound; samples outside the range's own buckets are passed over."""
+
+    def __init__(self, wanted: SoundRange) -> None:
+        self._rate = wanted.rate
+        self._bucket = max(1, wanted.rate // BUCKETS_PER_S)
+        self._first, past = (-(-sample // self._bucket) for sample in (wanted.start, wanted.end))
+        self._low = np.zeros(past - self._first, np.float32)
+        self._high = np.zeros(past - self._first, np.float32)
+
+    def add(self, at: int, samples: NDArray[np.float32]) -> None:
+        """The loudest samples of any channel count.
+
+        Args:
+            at: the first one's position.
+            samples: (channels, n).
+        """
+        edges = np.arange(at // self._bucket, -(-(at + samples.shape[1]) // self._bucket), dtype=np.int64)
+        begins = np.maximum(edges * self._bucket - at, 0)
+        own = (edges >= self._first) & (edges < self._first + len(self._low))
+        rows = edges[own] - self._first
+        self._low[rows] = np.minimum(self._low[rows], np.minimum.reduceat(samples.min(axis=0), begins)[own])
+        self._high[rows] = np.maximum(self._high[rows], np.maximum.reduceat(samples.max(axis=0), begins)[own])
+
+    def waveform(self) -> Waveform:
+        """What was gathered."""
+        low, high = (np.clip(np.rint(peaks * 127), -127, 127).astype(np.int8) for peaks in (self._low, self._high))
+        return Waveform(self._rate, self._bucket, self._first, low, high)
 
 
 class SoundTrack:
@@ -108,6 +158,7 @@ class SoundTrack:
 
     def __init__(self, output: OutputContainer, source: Path, wanted: SoundRange, bits_per_s: int) -> None:
         self.range = wanted
+        self.peaks = Peaks(wanted)
         self._source = source
         self._stream = output.add_stream("aac", rate=wanted.rate)
         self._stream.codec_context.layout = "stereo" if wanted.channels == 2 else "mono"
@@ -121,13 +172,13 @@ class SoundTrack:
         grid = wanted.start // PACKET_SAMPLES * PACKET_SAMPLES
         run_up = grid - 3 * PACKET_SAMPLES
         stop = -(-wanted.end // PACKET_SAMPLES) * PACKET_SAMPLES + PACKET_SAMPLES
-        samples = read_samples(self._source, wanted.rate, wanted.channels, run_up, stop)
-        for at in range(run_up, stop, PACKET_SAMPLES):
-            piece = np.ascontiguousarray(samples[:, at - run_up : at - run_up + PACKET_SAMPLES])
-            frame = AudioFrame.from_ndarray(piece, format="fltp", layout="stereo" if wanted.channels == 2 else "mono")
+        layout = "stereo" if wanted.channels == 2 else "mono"
+        for n, piece in enumerate(sound_pieces(self._source, wanted, run_up, stop)):
+            self.peaks.add(run_up + n * PACKET_SAMPLES, piece)
+            frame = AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
             frame.sample_rate = wanted.rate
             frame.time_base = Fraction(1, wanted.rate)
-            frame.pts = at - run_up
+            frame.pts = n * PACKET_SAMPLES
             yield from self._kept(self._stream.encode(frame), run_up, grid)
         yield from self._kept(self._stream.encode(None), run_up, grid)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from heaters_media.columns import UNREADABLE
 from heaters_media.errors import BadLedger
 
 WIDTH_PX = 48
@@ -81,5 +80,7 @@ class Tiny:
                 )
         except BadLedger:
             raise
-        except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as wrong:
+        except FileNotFoundError:
+            raise
+        except UNREADABLE as wrong:
             raise BadLedger(f"not a tiny array: {wrong}") from wrong

@@ -1,6 +1,6 @@
 """The edge to film: what runs in a child process.
 
-PyAV is imported inside the function: the children come from a process that has it already (`PRELOAD`), and the service
+PyAV is imported inside the functions: the children come from a process that has it already (`PRELOAD`), and the service
 itself, which only waits for them, stays small.
 """
 
@@ -8,28 +8,46 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heaters_media.cut import ExportPlan
 from heaters_media.profiles import REVIEW
 
 if TYPE_CHECKING:
     from heaters_media.export import Exported
 
-PRELOAD = ("heaters_media.export",)
+PRELOAD = ("heaters_media.export", "heaters_media.source_export")
 
 
-def cut_clip(parts: Sequence[tuple[Path, Path]], start: int, end: int, out: Path) -> "Exported":
-    """Write frames [start, end) of a proxy to a file and prove it.
+def cut_proxy(plan: ExportPlan, pieces: Sequence[Path], out: Path) -> "Exported":
+    """Write a clip from what was read of its proxy, and prove it.
 
     Args:
-        parts: packet index and proxy of each segment that the clip touches.
-        start: first frame of the whole video.
-        end: one past the last.
+        plan: what was read, and what to make of it.
+        pieces: files with what each of its reads gave.
         out: the file.
 
     Raises:
         BadMedia: a proxy is damaged.
         ExportMismatch: the proof failed; nothing is exported then.
     """
-    from heaters_media.export import export
-    from heaters_media.ledger import Packets
+    from heaters_media.export import export_from
 
-    return export([(Packets.load(packets), proxy) for packets, proxy in parts], start, end, out, REVIEW)
+    return export_from(plan, [piece.read_bytes() for piece in pieces], out, REVIEW)
+
+
+def cut_source(source: Path, plan: ExportPlan, out: Path) -> "Exported":
+    """Write a clip from the original, and prove it.
+
+    Args:
+        source: the original.
+        plan: of the same clip from its proxy: it knows when the clip begins and ends.
+        out: the file.
+
+    Raises:
+        BadMedia: the original is damaged.
+        ExportMismatch: the proof failed; nothing is exported then.
+    """
+    from heaters_media.source_export import export_source
+
+    clip = plan.clip
+    ticks = (clip.start_ticks, clip.end_ticks)
+    return export_source(source, start=clip.start, frames=clip.end - clip.start, ticks=ticks, out=out)

@@ -1,33 +1,67 @@
 """Make an approved clip a file."""
 
+from pathlib import Path
+
 from heaters_contracts.fact import Told
 from heaters_contracts.facts import ClipApproved, ClipExported
 from heaters_contracts.facts.clip import Proof
-from heaters_contracts.objects import clip_key
+from heaters_contracts.objects import ObjectRef, clip_key
 from heaters_edges.child import in_child
+from heaters_edges.failure import Permanent
 from heaters_edges.objects import Objects
+from heaters_media.cut import ExportPlan, plan_export
+from heaters_media.ledger import Packets
 
-from heaters_exporter.cut import cut_clip
+from heaters_exporter.cut import cut_proxy, cut_source
+
+
+class NoSource(Permanent):
+    """An export of the original's quality was asked for, and the approval does not name the original."""
 
 
 async def export(told: Told[ClipApproved], *, objects: Objects) -> ClipExported:
     """The clip, frame-exact and proven."""
     fact = told.fact
-    refs = [ref for part in fact.parts for ref in (part.packets, part.proxy)]
-    async with objects.local(*refs) as paths:
-        with objects.desk() as desk:
-            parts = list(zip(paths[::2], paths[1::2], strict=True))
-            made = await in_child(cut_clip, parts, fact.span.start, fact.span.end, desk / "clip.mp4")
-            key = clip_key(told.video_id, fact.clip_id, "export", made.sha256, ".mp4")
-            stored = await objects.put(made.path, key, sha256=made.sha256)
+    packets = [Packets.load(await objects.read(part.packets)) for part in fact.parts]
+    plan = plan_export(packets, fact.span.start, fact.span.end)
+    original = _original(fact)
+    with objects.desk() as desk:
+        if original is not None:
+            async with objects.local(original) as (source,):
+                made = await in_child(cut_source, source, plan, desk / "clip.mp4")
+        else:
+            pieces = await _pieces(plan, [part.proxy for part in fact.parts], desk, objects)
+            made = await in_child(cut_proxy, plan, pieces, desk / "clip.mp4")
+        key = clip_key(told.video_id, fact.clip_id, "export", made.sha256, ".mp4")
+        stored = await objects.put(made.path, key, sha256=made.sha256)
 
     return ClipExported(
         clip_id=fact.clip_id,
         span=fact.span,
         object=stored,
         proof=Proof(
-            frames_decoded=made.proof.frames_decoded,
+            frames_decoded=made.proof.frames_counted,
             frames_copied=made.frames_copied,
             frames_encoded=made.frames_encoded,
+            frames_seen=made.proof.frames_decoded,
         ),
     )
+
+
+def _original(fact: ClipApproved) -> ObjectRef | None:
+    """What to export from instead of the proxy; None where the proxy is wanted, or is the original itself."""
+    if fact.quality == "proxy":
+        return None
+    if fact.source is None:
+        raise NoSource("the original's quality was asked for, and the approval does not name the original")
+    return None if all(part.proxy.key == fact.source.key for part in fact.parts) else fact.source
+
+
+async def _pieces(plan: ExportPlan, proxies: list[ObjectRef], desk: Path, objects: Objects) -> list[Path]:
+    """What the plan's reads give, as files: one ranged read for each segment touched, never a whole proxy."""
+    pieces = []
+    for number, read in enumerate(plan.reads):
+        piece = desk / f"{number}.piece"
+        piece.write_bytes(await objects.read_range(proxies[read.part], read.offset_bytes, read.length_bytes))
+        pieces.append(piece)
+    return pieces

@@ -18,7 +18,10 @@ def main() -> None:
     """Run the preprocessor until SIGTERM."""
     settings = load(PreprocessorSettings)
     service = Service("preprocessor", settings)
-    objects, lengths = service.objects, f"{settings.first_segment_s}-{settings.longest_segment_s}s"
+    objects, lengths = (
+        service.objects,
+        (f"{settings.first_segment_s}-{settings.longest_segment_s}s-{'reuse' if settings.reuse else 'encode'}"),
+    )
     service.run(
         [
             Duty(work_named("plan"), partial(plan, objects=objects, settings=settings), lengths, (BadMedia,)),

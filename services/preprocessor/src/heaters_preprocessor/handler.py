@@ -11,12 +11,15 @@ from heaters_contracts.facts import (
     VideoPlanned,
 )
 from heaters_contracts.facts.segment import CONTEXT_FRAMES
-from heaters_contracts.objects import frame_table_key, master_key, segment_key
+from heaters_contracts.objects import ObjectRef, frame_table_key, master_key, segment_key
 from heaters_edges.child import each_in_child, in_child
 from heaters_edges.objects import Objects, sha256_of_file
 
 from heaters_preprocessor.settings import PreprocessorSettings
 from heaters_preprocessor.transcode import FoundSegment, make_segment, make_whole_master, scan
+
+SOURCE = "source"
+"""The profile of a segment for which nothing was encoded."""
 
 
 async def plan(told: Told[VideoDownloaded], *, objects: Objects, settings: PreprocessorSettings) -> AsyncIterator[Fact]:
@@ -32,6 +35,7 @@ async def plan(told: Told[VideoDownloaded], *, objects: Objects, settings: Prepr
                 first_s=settings.first_segment_s,
                 longest_s=settings.longest_segment_s,
                 context_frames=CONTEXT_FRAMES,
+                reuse=settings.reuse,
             )
             async for found in found_all:
                 if isinstance(found, FoundSegment):
@@ -40,6 +44,7 @@ async def plan(told: Told[VideoDownloaded], *, objects: Objects, settings: Prepr
                         segment=found.segment,
                         time_base=found.time_base,
                         frames_known=found.frames_known,
+                        source_is_proxy=found.source_is_proxy,
                         options=fact.options,
                     )
                     continue
@@ -52,13 +57,15 @@ async def plan(told: Told[VideoDownloaded], *, objects: Objects, settings: Prepr
                     time_base=found.time_base,
                     frame_table=stored,
                     segments=found.segments,
+                    source_is_proxy=found.source_is_proxy,
                     options=fact.options,
                 )
 
 
 async def preprocess(told: Told[SegmentPlanned], *, objects: Objects, profile: str) -> SegmentPreprocessed:
-    """A segment's proxy, packet index and tiny array."""
+    """A segment's proxy, packet index, tiny array, storyboard and waveform."""
     fact, index = told.fact, told.fact.segment.index
+    made_by = SOURCE if fact.source_is_proxy else profile
     async with objects.local(fact.source) as (source,):
         with objects.desk() as desk:
             made = await in_child(  # type: ignore[call-arg]  # the child is given its progress
@@ -68,19 +75,25 @@ async def preprocess(told: Told[SegmentPlanned], *, objects: Objects, profile: s
                 desk,
                 frames_known=fact.frames_known,
                 context_frames=CONTEXT_FRAMES,
+                source_is_proxy=fact.source_is_proxy,
             )
-            stored = {}
-            for kind, path in (("proxy", made.proxy), ("packets", made.packets), ("tiny", made.tiny)):
-                digest = sha256_of_file(path)
-                key = segment_key(told.video_id, kind, profile, index, digest, path.suffix)
-                stored[kind] = await objects.put(path, key, sha256=digest)
+            stored: dict[str, ObjectRef] = {}
+            files = {"proxy": made.proxy, "packets": made.packets, "tiny": made.tiny}
+            for kind, path in (files | {"storyboard": made.storyboard, "waveform": made.waveform}).items():
+                if path is not None:
+                    digest = sha256_of_file(path)
+                    key = segment_key(told.video_id, kind, made_by, index, digest, path.suffix)
+                    stored[kind] = await objects.put(path, key, sha256=digest)
 
     return SegmentPreprocessed(
         segment=fact.segment,
-        profile=profile,
-        proxy=stored["proxy"],
+        profile=made_by,
+        proxy=stored.get("proxy", fact.source),
         packets=stored["packets"],
         tiny=stored["tiny"],
+        storyboard=stored["storyboard"],
+        waveform=stored.get("waveform"),
+        frames_damaged=made.frames_damaged,
         width_px=made.width_px,
         height_px=made.height_px,
         options=fact.options,
@@ -97,7 +110,11 @@ async def store_master(
     async with objects.local(fact.source) as (source,):
         with objects.desk() as desk:
             objects.require_space(settings.master_room * fact.source.bytes)
-            made = await in_child(make_whole_master, source, desk / "master.mkv", fact.frames)  # type: ignore[call-arg]  # the child is given its progress
+            # Not on the desk: what is done of a long master must be there when another attempt begins.
+            pieces = settings.cache_dir / "masters" / f"{told.video_id}-{fact.source.sha256[:16]}"
+            made = await in_child(  # type: ignore[call-arg]  # the child is given its progress
+                make_whole_master, source, desk / "master.mkv", pieces, fact.frames
+            )
             stored = await objects.put(
                 made.path,
                 master_key(told.video_id, made.sha256),

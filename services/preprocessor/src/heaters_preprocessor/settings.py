@@ -11,6 +11,9 @@ class PreprocessorSettings(Settings):
         4, gt=0, description="length of a video's first segment, seconds; review begins after it"
     )
     longest_segment_s: int = Field(60, gt=0, description="segments grow to this length, seconds")
+    reuse: bool = Field(
+        True, description="whether a source that is like a proxy is used as it is; nothing is encoded then"
+    )
     master: bool = Field(True, description="whether a lossless master is stored")
     master_storage_class: str = Field("GLACIER", description="S3 storage class of masters; empty for the bucket's own")
     master_room: int = Field(20, gt=0, description="free disk that a master must find, in sizes of its source")

@@ -4,6 +4,9 @@ PyAV is imported inside the functions: the children come from a process that has
 itself, which only waits for them, stays small.
 """
 
+import fcntl
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from heaters_media.preprocess import PreprocessedSegment
     from heaters_media.probe import Probe
 
-PRELOAD = ("heaters_media.master", "heaters_media.plan", "heaters_media.preprocess")
+_FORGOTTEN_S = 7 * 24 * 3600
+PRELOAD = ("heaters_media.master", "heaters_media.plan", "heaters_media.preprocess", "heaters_media.reuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class FoundSegment:
     segment: Segment
     time_base: tuple[int, int]
     frames_known: int
+    source_is_proxy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,11 @@ class FoundFilm:
     time_base: tuple[int, int]
     frames: int
     segments: tuple[Segment, ...]
+    source_is_proxy: bool
 
 
 def scan(
-    source: Path, table: Path, *, first_s: int, longest_s: int, context_frames: int
+    source: Path, table: Path, *, first_s: int, longest_s: int, context_frames: int, reuse: bool
 ) -> Iterator[FoundSegment | FoundFilm]:
     """Divide a film: each segment as soon as the scan is far enough beyond it, the whole film last.
 
@@ -55,28 +61,34 @@ def scan(
         first_s: length of the first segment, about.
         longest_s: length of the longest segments, about.
         context_frames: how far detection looks beyond a segment.
+        reuse: whether a film that is like a proxy may be its own.
 
     Raises:
         BadMedia: what is wrong with the film.
     """
     from heaters_media.plan import Plan, plan
     from heaters_media.probe import probe
+    from heaters_media.reuse import obstacles
 
-    time_base = probe(source).time_base
-    whole: list["Plan"] = []
+    described = probe(source)
+    time_base = described.time_base
+    source_is_proxy = reuse and not obstacles(source, described, REVIEW)
+    whole: list[Plan] = []
 
     def pieces() -> Iterator["PlannedSegment"]:
-        for item in plan(source, first_s=Fraction(first_s), longest_s=Fraction(longest_s)):
+        lengths = (Fraction(first_s), Fraction(longest_s))
+        for item in plan(source, first_s=lengths[0], longest_s=lengths[1], only_at_keys=source_is_proxy):
             if isinstance(item, Plan):
                 whole.append(item)
             else:
                 yield item
 
     for piece, known in with_frames_known(pieces(), context_frames=context_frames):
-        yield FoundSegment(_segment(piece), time_base, known)
+        yield FoundSegment(_segment(piece), time_base, known, source_is_proxy)
     film = whole[0]
     film.table.save(table)
-    yield FoundFilm(_technical(film.probe), time_base, film.frames, tuple(map(_segment, film.segments)))
+    segments = tuple(map(_segment, film.segments))
+    yield FoundFilm(_technical(film.probe), time_base, film.frames, segments, source_is_proxy)
 
 
 def make_segment(
@@ -86,9 +98,10 @@ def make_segment(
     *,
     frames_known: int,
     context_frames: int,
+    source_is_proxy: bool,
     progress: Callable[[int, int], None],
 ) -> "PreprocessedSegment":
-    """A segment's proxy, packet index and tiny array, in one decode. Raises BadMedia."""
+    """All that comes of a segment, in one decode. Raises BadMedia."""
     from heaters_media.plan import PlannedSegment
     from heaters_media.preprocess import preprocess
 
@@ -99,16 +112,36 @@ def make_segment(
         total_frames=frames_known,
         out_dir=out_dir,
         profile=REVIEW,
+        source_is_proxy=source_is_proxy,
         context_frames=context_frames,
         progress=progress,
     )
 
 
-def make_whole_master(source: Path, out: Path, frames: int, *, progress: Callable[[int, int], None]) -> "Master":
-    """The lossless master, verified. Raises BadMedia."""
+def make_whole_master(
+    source: Path, out: Path, pieces: Path, frames: int, *, progress: Callable[[int, int], None]
+) -> "Master":
+    """The lossless master, verified; goes on after the pieces that an earlier attempt left.
+
+    Raises:
+        BadMedia: what is wrong with the film.
+        BlockingIOError: another process of this node is at it.
+    """
     from heaters_media.master import make_master
 
-    return make_master(source, out, lambda done: progress(done, frames))
+    forget_old(pieces.parent, keep=pieces.name)
+    pieces.mkdir(parents=True, exist_ok=True)
+    with (pieces / "lock").open("w") as lock:  # let go when this process ends, however it ends
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return make_master(source, out, lambda done: progress(done, frames), pieces_dir=pieces)
+
+
+def forget_old(folder: Path, *, keep: str) -> None:
+    """Remove what masters left that nobody went on with for days."""
+    if folder.is_dir():
+        for left in folder.iterdir():
+            if left.name != keep and time.time() - left.stat().st_mtime > _FORGOTTEN_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _segment(piece: "PlannedSegment") -> Segment:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -47,6 +48,9 @@ def serve(settings: Settings) -> None:
     """Answer until SIGTERM, which is a clean end."""
     # The server stops cleanly and then raises the signal again, for whoever was there before it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # The projector holds tens of thousands of frozen rows, which form no cycles: to look through them often is time that people wait.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     Server(Application(settings)).run()
 
 

@@ -19,16 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.admission import Admission
 from heaters_review_api.db.engine import make_engine
+from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.passed import Passed, listen
 from heaters_review_api.db.projector import Projector
 from heaters_review_api.db.queries import Queries
 from heaters_review_api.decisions import Decisions
+from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.settings import Settings
-from heaters_review_api.web import clips, health, ingest, pages, problems, videos, watch
+from heaters_review_api.stages import Stages
+from heaters_review_api.web import clips, health, ingest, pages, problems, review, stages, videos, watch
 from heaters_review_api.web.auth import Authentication, Tokens
 from heaters_review_api.web.desk import Desk
 from heaters_review_api.web.headers import add_security
@@ -39,8 +42,10 @@ ROUTES = [
     *health.HANDLERS,
     *pages.HANDLERS,
     *watch.HANDLERS,
+    *stages.HANDLERS,
     *videos.HANDLERS,
     *clips.HANDLERS,
+    *review.HANDLERS,
     *ingest.HANDLERS,
 ]
 
@@ -69,8 +74,17 @@ class Application:
             queries=queries,
             ledgers=ledgers,
             playback=Playback(objects, queries, ledgers, limit_bytes=settings.playback_cache_bytes),
-            decisions=Decisions(self.bus, queries, self.passed, timeout_s=wait_s),
+            frames=Frames(objects, queries, ledgers, limit_bytes=settings.frames_cache_bytes),
+            decisions=Decisions(
+                self.bus,
+                queries,
+                self.passed,
+                timeout_s=wait_s,
+                cut_distance_frames=settings.cut_distance_frames,
+            ),
+            leases=Leases(self.engine, lease_s=settings.lease_s),
             admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s),
+            stages=Stages(self.bus, queries, self.passed, timeout_s=wait_s),
             objects=objects,
             progress=ProgressBoard(),
             changes=Changes(queries, self.passed),
@@ -123,9 +137,11 @@ class Application:
     async def _on_the_bus(self) -> None:
         """Whatever needs NATS begins once it answers; pages are answered before."""
         await self.bus.connect()
+        await self.desk.stages.remind()
         async with asyncio.TaskGroup() as group:
             group.create_task(_named("projector", self.projector.run(self.bus)))
             group.create_task(_named("admission", self.desk.admission.consume(self.bus)))
+            group.create_task(_named("orders", self.desk.decisions.orders.sweep()))
             group.create_task(_named("progress", self.desk.progress.watch(self.bus)))
 
 

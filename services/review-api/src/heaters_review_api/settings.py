@@ -12,8 +12,15 @@ class Settings(EdgeSettings):
     token: SecretStr = Field(min_length=8, description="what signs people and programs in, in local mode")
     upload_limit_bytes: int = Field(20 * 1024**3, gt=0, description="size limit of one uploaded file")
     playback_cache_bytes: int = Field(128 * 1024**2, ge=0, description="memory for finished clips, ready to be played")
+    frames_cache_bytes: int = Field(64 * 1024**2, ge=0, description="memory for pictures of single frames")
     ledgers_kept: int = Field(512, ge=1, description="packet indexes and frame tables that are kept in memory")
     download_expires_s: int = Field(300, ge=1, description="how long the address of an export may be used")
+    cut_distance_frames: int = Field(
+        6, ge=1, description="the shortest clip that a person may make by adding or moving a cut"
+    )
+    lease_s: float = Field(
+        90, gt=0, description="how long clips that were handed to a reviewer are kept for them without a sign of life"
+    )
     decision_timeout_s: float = Field(10, gt=0, description="how long a decision waits for the projection to show it")
 
     @field_validator("database_url")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Literal
 from uuid import UUID
 
 from heaters_contracts.fact import Lane
@@ -13,7 +13,7 @@ from heaters_contracts.facts.video import Technical
 from heaters_contracts.ingest import Options, Source
 from heaters_contracts.objects import ObjectRef
 
-from heaters_review_api.core.states import ClipState, Verdict, VideoState
+from heaters_review_api.core.states import Action, ClipState, ReversalKind, Verdict, VideoState
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Segment:
     packets: ObjectRef | None = None
     tiny: ObjectRef | None = None
     storyboard: ObjectRef | None = None
+    waveform: ObjectRef | None = None
     width_px: int | None = None
     height_px: int | None = None
     detected_at: datetime | None = None
@@ -102,6 +103,8 @@ class CutRow:
     extent_start: int
     extent_end: int
     confidence: float
+    by: str | None = None
+    """Who put or confirmed it; None while only a detector says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +122,22 @@ class Clip:
     """False once its cuts have changed."""
     confidence_in: float | None = None
     confidence_out: float | None = None
+    certainty: float = 1.0
+    """Of the less certain of its two cuts; 1 where it has none."""
+    opened_sequence: int = 0
+    """Sequence of the last scene detection that it waited for: how long it has been there."""
     verdict: Verdict | None = None
     decision_id: UUID | None = None
+    """The fact in which the verdict was given."""
+    stands_by: UUID | None = None
+    """The fact since which it stands: the verdict itself, or what brought it back. The cause of the order that follows."""
     decided_by: str | None = None
     decided_at: datetime | None = None
     group_id: UUID | None = None
     tags: tuple[str, ...] = ()
     note: str = ""
+    order_id: UUID | None = None
+    """The clip.approved that the exporter hears; None for an approved clip whose order is not told yet."""
     export_id: UUID | None = None
     exported_at: datetime | None = None
     export_object: ObjectRef | None = None
@@ -136,6 +148,8 @@ class Clip:
     embed_id: UUID | None = None
     embedded_at: datetime | None = None
     model: str | None = None
+    frame_vectors: tuple[ObjectRef, ...] = ()
+    """Of all its embeddings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +165,9 @@ class Embedding:
     """Little-endian float16, unit length."""
     frame_vectors: ObjectRef | None
     fact_id: UUID
+
+
+Settled = Literal["retried", "discarded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +187,8 @@ class Failure:
     clip_id: UUID | None
     message_subject: str
     message_sequence: int
+    settled: Settled | None = None
+    """What a person said of it since: give it to the stage again, or wait for it no more."""
     open: bool = True
     """False once the stage has done it after all, or nobody wants it any more."""
 
@@ -203,13 +222,53 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's verdict on a clip, whether it still stands or not."""
+    """What a person decided about frames [start_frame, end_frame), whether it still stands or not."""
+
+    fact_id: UUID
+    part: int
+    """Which of the fact's clips, from 0."""
+    decision_id: UUID
+    """What is undone as one: all rows of one decision, in whatever videos."""
+    video_id: UUID
+    clip_id: UUID | None
+    """None for a change of cuts, which is about all clips of the span."""
+    start_frame: int
+    end_frame: int
+    sequence: int
+    action: Action
+    by: str
+    at: datetime
+    idempotency_key: str
+    group_id: UUID | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    cuts: tuple[Cut, ...] = ()
+    """For a change of cuts: those inside the span, from then on."""
+    stands: bool = True
+    """False while it is undone; for ever, if the rules did not allow it."""
+    changed_sequence: int = 0
+    """When it last came to stand, or ceased to."""
+    undone_by: UUID | None = None
+    """The decision.undone that took it back."""
+
+    def overlaps(self, other: "Decision") -> bool:
+        """Whether both are about the same clips."""
+        return (
+            self.video_id == other.video_id
+            and self.start_frame < other.end_frame
+            and other.start_frame < self.end_frame
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A decision was undone or redone in a video; with who and when, and the key that it was asked with."""
 
     fact_id: UUID
     video_id: UUID
-    clip_id: UUID
+    decision_id: UUID
+    kind: ReversalKind
     sequence: int
-    verdict: Verdict
     by: str
     at: datetime
     idempotency_key: str
@@ -248,11 +307,14 @@ class Tables:
     clips: dict[UUID, Clip] = field(default_factory=dict)
     failures: dict[UUID, Failure] = field(default_factory=dict)
     events: dict[UUID, Event] = field(default_factory=dict)
-    decisions: dict[UUID, Decision] = field(default_factory=dict)
+    decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
+    reversals: dict[UUID, Reversal] = field(default_factory=dict)
     discarded: dict[str, Discarded] = field(default_factory=dict)
     embeddings: dict[tuple[UUID, str, str], Embedding] = field(default_factory=dict)
     """Only those that were just told: they are written, never read back into a fold."""
     stages: dict[str, Stage] = field(default_factory=dict)
+    forgotten: set[UUID] = field(default_factory=set)
+    """Clips whose embeddings of before are to be deleted; of one fold only, so a copy begins without."""
 
     @classmethod
     def empty(cls, video_id: UUID) -> "Tables":
@@ -263,18 +325,14 @@ class Tables:
         """The same rows in dictionaries of its own."""
         return Tables(
             self.video,
-            *(dict(rows) for rows in self._dictionaries()),
-        )
-
-    def _dictionaries(self) -> tuple[dict[Any, Any], ...]:
-        return (
-            self.segments,
-            self.cuts,
-            self.clips,
-            self.failures,
-            self.events,
-            self.decisions,
-            self.discarded,
-            self.embeddings,
-            self.stages,
+            segments=dict(self.segments),
+            cuts=dict(self.cuts),
+            clips=dict(self.clips),
+            failures=dict(self.failures),
+            events=dict(self.events),
+            decisions=dict(self.decisions),
+            reversals=dict(self.reversals),
+            discarded=dict(self.discarded),
+            embeddings=dict(self.embeddings),
+            stages=dict(self.stages),
         )

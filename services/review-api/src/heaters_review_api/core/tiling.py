@@ -1,7 +1,10 @@
 """How finished segments become clips."""
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from heaters_contracts.facts.segment import Cut
 from heaters_contracts.spans import Span
@@ -20,23 +23,55 @@ def runs(segments: Mapping[int, Segment]) -> list[list[Segment]]:
     return found
 
 
-def standing_cuts(segments: Iterable[Segment], kept: Collection[Span], frames: int | None) -> dict[int, Cut]:
-    """The cuts that stand, by frame: those detected, except that clips which a person touched stay as they are.
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a person said of the frames [start, end): both ends are boundaries, and inside there are these cuts and no others."""
+
+    start: int
+    end: int
+    cuts: tuple[Cut, ...] = ()
+    by: str | None = None
+    """Who set these cuts; None where the person only decided on the clip as it was."""
+    confirms: bool = False
+    """Only says that its cuts stand; what else is inside stays as it is."""
+
+
+class Standing(NamedTuple):
+    """A cut that stands, and who says so beside the detector."""
+
+    cut: Cut
+    by: str | None = None
+
+
+def standing_cuts(segments: Iterable[Segment], touches: Iterable[Touch], frames: int | None) -> dict[int, Standing]:
+    """The cuts that stand, by frame: those detected, and over them what people said, one after another.
 
     Args:
         segments: finished segments.
-        kept: spans that a person decided on. A cut inside one does not stand; its edges stand, detected or not.
+        touches: in the order of their facts. Inside a touch no detected cut stands but those that it names; its ends stand, detected
+            or not, until a later touch has them inside of it.
         frames: length of the video, if it is known. Its first frame and its end are no cuts.
+
+    Returns:
+        The cuts in order.
     """
-    standing = {
-        cut.frame: cut
-        for segment in segments
-        for cut in segment.cuts
-        if not any(span.start < cut.frame < span.end for span in kept)
-    }
-    for edge in {edge for span in kept for edge in (span.start, span.end)} - {0, frames}:
-        standing.setdefault(edge, Cut(frame=edge, start=edge, end=edge + 1))
-    return dict(sorted(standing.items()))
+    standing = {cut.frame: Standing(cut) for segment in segments for cut in segment.cuts}
+    order = sorted(standing)
+    for touch in touches:
+        if not touch.confirms:
+            inside = slice(bisect_right(order, touch.start), bisect_left(order, touch.end))
+            for frame in order[inside]:
+                del standing[frame]
+            del order[inside]
+            for edge in (touch.start, touch.end):
+                if edge not in standing and edge != 0 and edge != frames:
+                    standing[edge] = Standing(Cut(frame=edge, start=edge, end=edge + 1))
+                    insort(order, edge)
+        for cut in touch.cuts:
+            if cut.frame not in standing:
+                insort(order, cut.frame)
+            standing[cut.frame] = Standing(cut, touch.by)
+    return {frame: standing[frame] for frame in order}
 
 
 def open_spans(segments: Mapping[int, Segment], cuts: Collection[int], frames: int | None) -> list[Span]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import psycopg
+from psycopg.rows import TupleRow
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.db.locks import connect
@@ -31,6 +32,11 @@ class Passed:
             self.sequence = sequence
             self._moved.set()
             self._moved = asyncio.Event()
+
+    def restart(self, sequence: int) -> None:
+        """The tables are here, as read after a break: a database that has crashed may have forgotten its last moments."""
+        self.sequence = min(self.sequence, sequence)
+        self.advance(sequence)
 
     async def wait_for(self, sequence: int, *, timeout_s: float) -> None:
         """Wait until the tables hold a fact.
@@ -65,11 +71,16 @@ async def listen(engine: AsyncEngine, passed: Passed) -> None:
         try:
             async with await connect(engine) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
+                passed.restart(await _position(connection))
                 while True:
-                    answer = await (await connection.execute("SELECT sequence FROM projection.checkpoint")).fetchone()
-                    passed.advance(int(answer[0]) if answer else 0)
+                    passed.advance(await _position(connection))
                     async for notice in connection.notifies(timeout=_POLL_S):
                         passed.advance(int(notice.payload))
         except (psycopg.Error, OSError) as problem:
             log.warning("listening for the projection broke off", extra={"reason": str(problem)})
             await asyncio.sleep(_POLL_S)
+
+
+async def _position(connection: psycopg.AsyncConnection[TupleRow]) -> int:
+    answer = await (await connection.execute("SELECT sequence FROM projection.checkpoint")).fetchone()
+    return int(answer[0]) if answer else 0

@@ -7,7 +7,7 @@ projector that lost its lock without knowing writes nothing, and a crash repeats
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,17 +17,17 @@ from heaters_edges.bus import Stored
 from heaters_edges.failure import Unavailable
 from heaters_edges.telemetry import REGISTRY
 from prometheus_client import Counter, Gauge
-from sqlalchemy import CursorResult, select, text, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from psycopg.pq import TransactionStatus
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from heaters_review_api.core.fold import Unread, fold
 from heaters_review_api.core.tables import Tables
 from heaters_review_api.db import rows, schema
+from heaters_review_api.db.bulk import Statement, to_json
 from heaters_review_api.db.locks import PROJECTION, held
 from heaters_review_api.db.passed import CHANNEL, Passed
-from heaters_review_api.db.texts import plain, printable
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,21 @@ POSITION = Gauge("heaters_projection_sequence", "The last sequence that the tabl
 LEADING = Gauge("heaters_projection_leading", "1 while this replica projects", registry=REGISTRY)
 
 _ROWS_KEPT = 50_000
+_READ_AT_ONCE = 25
 _RETRY_S = 1.0
+_MOVE_CHECKPOINT = """
+    WITH moved AS (UPDATE projection.checkpoint SET sequence = %s WHERE sequence = %s RETURNING 1)
+    SELECT 1 / count(*) FROM moved
+"""
+"""Fails where the checkpoint lies elsewhere, and with it all that was sent behind it without waiting for an answer."""
+_KEEP = """
+    INSERT INTO facts.message AS kept (sequence, stored_at, subject, headers, data, unreadable)
+    SELECT sequence, stored_at, subject, headers, decode(data, 'base64'), unreadable
+    FROM json_to_recordset(%s::json)
+    AS told (sequence bigint, stored_at timestamptz, subject text, headers jsonb, data text, unreadable text)
+    ON CONFLICT (sequence) DO UPDATE SET unreadable = excluded.unreadable
+    WHERE kept.unreadable IS DISTINCT FROM excluded.unreadable
+"""
 
 
 class Stream(Protocol):
@@ -64,7 +78,7 @@ class Projector:
     """Writes the projection. `apply` is one batch; `run` leads for as long as the lock is its own."""
 
     def __init__(self, engine: AsyncEngine, passed: Passed) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._passed = passed
         self._known: OrderedDict[UUID, Tables] = OrderedDict()
         self._rows_known = 0
@@ -106,7 +120,7 @@ class Projector:
         async with self._engine.connect() as connection:
             self.position = int((await connection.execute(select(schema.checkpoint.c.sequence))).scalar_one())
         self._forget()
-        self._passed.advance(self.position)
+        self._passed.restart(self.position)
 
     async def apply(self, batch: Sequence[Stored]) -> None:
         """Apply messages in order, all in one transaction. What the tables refuse is kept as unreadable, and passed.
@@ -116,14 +130,14 @@ class Projector:
         """
         try:
             await self._transaction(batch)
-        except (DataError, IntegrityError, ValueError) as problem:
+        except (psycopg.DataError, psycopg.IntegrityError, ValueError) as problem:
             self._forget()
             if len(batch) > 1:
                 # One of them cannot be stored: find it, so that the others are.
                 for message in batch:
                     await self.apply([message])
                 return
-            reason = str(getattr(problem, "orig", None) or problem).splitlines()[0]
+            reason = str(problem).splitlines()[0]
             log.error("a fact does not fit the tables", extra={"sequence": batch[0].sequence, "reason": reason})
             await self._transaction(batch, refused=f"does not fit the tables: {reason}")
         except BaseException:
@@ -132,16 +146,20 @@ class Projector:
 
     async def _transaction(self, batch: Sequence[Stored], *, refused: str | None = None) -> None:
         last = batch[-1].sequence
-        by_video, unreadable = _read(batch, refused)
-        async with self._engine.begin() as connection:
-            await self._move_checkpoint(connection, last)
-            await _keep(connection, batch, unreadable)
+        by_video, unreadable = await _read(batch, refused)
+        async with self._engine.connect() as connection:
+            # Nobody else writes these rows: whoever does so after they are read moves the checkpoint, and then nothing is written here.
             before = await self._tables(connection, by_video)
-            after = {id_: fold(before[id_], messages) for id_, messages in by_video.items()}
-            await rows.write(connection, ((before[id_], after[id_]) for id_ in by_video))
-            await connection.execute(
-                text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": str(last)}
-            )
+            after = {}
+            for id_, messages in by_video.items():
+                after[id_] = fold(before[id_], messages)
+                await asyncio.sleep(0)  # people wait for this event loop too
+            statements = [
+                self._keep(batch, unreadable),
+                *rows.changes((before[id_], after[id_]) for id_ in by_video),
+                Statement("SELECT pg_notify(%s, %s)", (CHANNEL, str(last))),
+            ]
+            await self._write(connection, last, statements)
         self._remember(after)
         self.position = last
         self._passed.advance(last)
@@ -149,13 +167,38 @@ class Projector:
         UNREADABLE.inc(len(unreadable))
         POSITION.set(last)
 
-    async def _move_checkpoint(self, connection: AsyncConnection, to: int) -> None:
-        checkpoint = schema.checkpoint
-        moved: CursorResult[Any] = await connection.execute(
-            update(checkpoint).where(checkpoint.c.sequence == self.position).values(sequence=to)
-        )
-        if moved.rowcount != 1:
-            raise LostLead(f"the checkpoint is no longer at {self.position}: another replica projects")
+    async def _write(self, connection: AsyncConnection, last: int, statements: Iterable[Statement]) -> None:
+        """Move the checkpoint and say all statements: one transaction, and one round to the server for all of it."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            async with driver.pipeline(), driver.cursor() as cursor:
+                await cursor.execute("BEGIN")
+                # What a crash of the database may take back is told again by the stream: no fact waits for its disk.
+                await cursor.execute("SET LOCAL synchronous_commit = off")
+                await cursor.execute(_MOVE_CHECKPOINT, (last, self.position), prepare=True)
+                for statement in statements:
+                    await cursor.execute(statement.sql, statement.parameters, prepare=True)
+                await cursor.execute("COMMIT")
+        except psycopg.errors.DivisionByZero:
+            raise LostLead(f"the checkpoint is no longer at {self.position}: another replica projects") from None
+        finally:
+            if driver.info.transaction_status != TransactionStatus.IDLE:
+                await driver.rollback()
+
+    def _keep(self, batch: Sequence[Stored], unreadable: Mapping[int, str]) -> Statement:
+        """What keeps the messages verbatim, and what nobody could understand of them."""
+        kept = [
+            {
+                "sequence": message.sequence,
+                "stored_at": message.stored_at,
+                "subject": message.subject,
+                "headers": message.headers,
+                "data": message.data,
+                "unreadable": unreadable.get(message.sequence),
+            }
+            for message in batch
+        ]
+        return Statement(_KEEP, (to_json(kept),))
 
     async def _tables(self, connection: AsyncConnection, wanted: dict[UUID, Any]) -> dict[UUID, Tables]:
         missing = [id_ for id_ in wanted if id_ not in self._known]
@@ -181,10 +224,14 @@ def _size(tables: Tables) -> int:
     return 1 + len(tables.segments) + len(tables.clips) + len(tables.cuts) + len(tables.events)
 
 
-def _read(batch: Sequence[Stored], refused: str | None) -> tuple[dict[UUID, list[Told[Fact] | Unread]], dict[int, str]]:
+async def _read(
+    batch: Sequence[Stored], refused: str | None
+) -> tuple[dict[UUID, list[Told[Fact] | Unread]], dict[int, str]]:
     by_video: dict[UUID, list[Told[Fact] | Unread]] = {}
     unreadable: dict[int, str] = {}
-    for message in batch:
+    for n, message in enumerate(batch, start=1):
+        if n % _READ_AT_ONCE == 0:
+            await asyncio.sleep(0)  # people wait for this event loop too
         told: Told[Fact] | Unread
         try:
             if refused:
@@ -205,24 +252,3 @@ def _video_of(subject: str) -> UUID | None:
         return UUID(tokens[5]) if len(tokens) == 6 else None
     except ValueError:
         return None
-
-
-async def _keep(connection: AsyncConnection, batch: Sequence[Stored], unreadable: dict[int, str]) -> None:
-    statement = insert(schema.message)
-    statement = statement.on_conflict_do_update(
-        index_elements=[schema.message.c.sequence],
-        set_={"unreadable": statement.excluded.unreadable},
-        where=schema.message.c.unreadable.is_distinct_from(statement.excluded.unreadable),
-    )
-    values = [
-        {
-            "sequence": message.sequence,
-            "stored_at": message.stored_at,
-            "subject": printable(message.subject),
-            "headers": plain(message.headers),
-            "data": message.data,
-            "unreadable": printable(unreadable.get(message.sequence)),
-        }
-        for message in batch
-    ]
-    await connection.execute(statement, values)

@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from heaters_contracts.ids import NIL
-from sqlalchemy import Row, Table, delete, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heaters_review_api.core import tables as core
 from heaters_review_api.core.tables import Tables
-from heaters_review_api.db import schema
-from heaters_review_api.db.texts import printable
+from heaters_review_api.db import bulk, schema
+from heaters_review_api.db.bulk import Statement
 
 Rows = dict[Any, Any]
 
@@ -23,17 +22,24 @@ _OF_A_VIDEO: tuple[tuple[Table, type[Any], Callable[[Tables], Rows], tuple[str, 
     (schema.clip, core.Clip, lambda t: t.clips, ("id",)),
     (schema.failure, core.Failure, lambda t: t.failures, ("id",)),
     (schema.event, core.Event, lambda t: t.events, ("fact_id",)),
-    (schema.decision, core.Decision, lambda t: t.decisions, ("fact_id",)),
+    (schema.decision, core.Decision, lambda t: t.decisions, ("fact_id", "part")),
+    (schema.reversal, core.Reversal, lambda t: t.reversals, ("fact_id",)),
     (schema.discarded, core.Discarded, lambda t: t.discarded, ("key",)),
     (schema.embedding, core.Embedding, lambda t: t.embeddings, ("clip_id", "model", "strategy")),
 )
 """Table, row type, where a fold keeps the rows, and which fields make the key there."""
 
+_FIELDS: dict[type[Any], tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind))
+    for kind in (core.Video, core.Stage, *(kind for _, kind, *_ in _OF_A_VIDEO))
+}
+"""Looked up once: a page of a video has hundreds of rows."""
+
 
 def to_row(kind: type[Any], row: Row[Any]) -> Any:
     """A row of the database as the frozen row of the core."""
     values = row._mapping
-    return kind(**{f.name: values[f.name] for f in fields(kind)})
+    return kind(*[values[name] for name in _FIELDS[kind]])
 
 
 async def load(connection: AsyncConnection, video_ids: Iterable[UUID]) -> dict[UUID, Tables]:
@@ -59,10 +65,10 @@ def _key(row: Any, key: tuple[str, ...]) -> Any:
     return parts[0] if len(parts) == 1 else parts
 
 
-async def write(connection: AsyncConnection, changes: Iterable[tuple[Tables, Tables]]) -> None:
-    """Bring the database from what each video was to what it is now; only rows that changed are touched."""
-    pairs = list(changes)
-    await _upsert(connection, schema.video, (after.video for before, after in pairs if after.video != before.video))
+def changes(pairs: Iterable[tuple[Tables, Tables]]) -> list[Statement]:
+    """What brings the database from what each video was to what it is now, in order; only rows that changed are touched."""
+    pairs = list(pairs)
+    said = [bulk.upsert(schema.video, (after.video for before, after in pairs if after.video != before.video))]
     for table, _, rows_of, _key_names in _OF_A_VIDEO:
         gone: list[Any] = []
         new: list[Any] = []
@@ -70,27 +76,16 @@ async def write(connection: AsyncConnection, changes: Iterable[tuple[Tables, Tab
             old, now = rows_of(before), rows_of(after)
             gone += [row for key, row in old.items() if key not in now]
             new += [row for key, row in now.items() if old.get(key) is not row]
-        await _delete(connection, table, gone)
-        await _upsert(connection, table, new)
-    changed = (row for before, after in pairs for name, row in after.stages.items() if before.stages.get(name) != row)
-    await _upsert(connection, schema.stage, changed)
+        if table is schema.embedding:
+            said.append(_forget({id_ for _, after in pairs for id_ in after.forgotten}))
+        said += [bulk.delete(table, gone), bulk.upsert(table, new)]
+    stages = (row for before, after in pairs for name, row in after.stages.items() if before.stages.get(name) != row)
+    said.append(bulk.upsert(schema.stage, stages))
+    return [statement for statement in said if statement]
 
 
-async def _delete(connection: AsyncConnection, table: Table, rows: list[Any]) -> None:
-    if rows:
-        key = list(table.primary_key.columns)
-        gone = [tuple(getattr(row, column.name) for column in key) for row in rows]
-        await connection.execute(delete(table).where(tuple_(*key).in_(gone)))
-
-
-async def _upsert(connection: AsyncConnection, table: Table, rows: Iterable[Any]) -> None:
-    values = [{column.name: printable(getattr(row, column.name)) for column in table.columns} for row in rows]
-    if not values:
-        return
-    statement = insert(table)
-    key = {column.name for column in table.primary_key.columns}
-    statement = statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns),
-        set_={column.name: statement.excluded[column.name] for column in table.columns if column.name not in key},
-    )
-    await connection.execute(statement, values)
+def _forget(clips: set[UUID]) -> Statement | None:
+    """Delete the embeddings that clips had before this fold; a fold knows only those that it was told itself."""
+    if not clips:
+        return None
+    return Statement("DELETE FROM projection.embedding WHERE clip_id = ANY(%s)", (sorted(clips),))

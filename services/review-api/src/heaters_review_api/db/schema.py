@@ -40,7 +40,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from heaters_review_api.core.states import VERDICTS, ClipState, VideoState
+from heaters_review_api.core.states import ACTIONS, REVERSALS, VERDICTS, ClipState, VideoState
 from heaters_review_api.db.texts import plain
 
 metadata = MetaData()
@@ -112,6 +112,8 @@ clip_state = Enum(
 )
 lane = _enum("lane", *LANES)
 verdict = _enum("verdict", *VERDICTS)
+action = _enum("action", *ACTIONS)
+reversal_kind = _enum("reversal_kind", *REVERSALS)
 failure_class = _enum("failure_class", "bad_input", "transient", "quota", "bug")
 cut_kind = _enum("cut_kind", "hard", "dissolve", "fade")
 
@@ -185,6 +187,7 @@ segment = Table(
     _c("packets", _REF, null=True),
     _c("tiny", _REF, null=True),
     _c("storyboard", _REF, null=True),
+    _c("waveform", _REF, null=True),
     _c("width_px", Integer(), null=True),
     _c("height_px", Integer(), null=True),
     _c("detected_at", _AT, null=True),
@@ -208,6 +211,7 @@ cut = Table(
     _c("extent_start", BigInteger()),
     _c("extent_end", BigInteger()),
     _c("confidence", Double()),
+    _c("by", Text(), null=True),
     CheckConstraint("frame > 0 AND extent_start <= frame AND frame < extent_end", name="cut_inside_its_extent"),
     CheckConstraint("confidence BETWEEN 0 AND 1", name="cut_confidence"),
     schema="projection",
@@ -225,13 +229,17 @@ clip = Table(
     _c("live", Boolean()),
     _c("confidence_in", Double(), null=True),
     _c("confidence_out", Double(), null=True),
+    _c("certainty", Double()),
+    _c("opened_sequence", BigInteger()),
     _c("verdict", verdict, null=True),
     _c("decision_id", Uuid(), null=True),
+    _c("stands_by", Uuid(), null=True),
     _c("decided_by", Text(), null=True),
     _c("decided_at", _AT, null=True),
     _c("group_id", Uuid(), null=True),
     _c("tags", Tags()),
     _c("note", Text()),
+    _c("order_id", Uuid(), null=True),
     _c("export_id", Uuid(), null=True),
     _c("exported_at", _AT, null=True),
     _c("export_object", _REF, null=True),
@@ -242,6 +250,7 @@ clip = Table(
     _c("embed_id", Uuid(), null=True),
     _c("embedded_at", _AT, null=True),
     _c("model", Text(), null=True),
+    _c("frame_vectors", Json(tuple[ObjectRef, ...])),
     CheckConstraint("0 <= start_frame AND start_frame < end_frame", name="clip_not_empty"),
     CheckConstraint("live = (state <> 'superseded')", name="clip_superseded_is_not_live"),
     CheckConstraint(
@@ -249,6 +258,11 @@ clip = Table(
         " AND (verdict IS NULL) = (decided_at IS NULL)",
         name="clip_verdict_has_who_and_when",
     ),
+    CheckConstraint("(verdict IS NULL) = (stands_by IS NULL)", name="clip_verdict_stands_by_a_fact"),
+    CheckConstraint("order_id IS NULL OR verdict = 'approve'", name="clip_order_is_of_an_approval"),
+    CheckConstraint("export_id IS NULL OR order_id IS NOT NULL", name="clip_export_was_ordered"),
+    CheckConstraint("group_id IS NULL OR verdict = 'approve'", name="clip_in_a_group_is_approved"),
+    CheckConstraint("certainty BETWEEN 0 AND 1", name="clip_certainty"),
     CheckConstraint(
         "(verdict IS NULL) = (state IN ('pending_review', 'superseded'))", name="clip_state_follows_verdict"
     ),
@@ -265,6 +279,16 @@ clip = Table(
     Index("clip_of_video", "video_id", "start_frame"),
     Index("clip_in_order", "video_sequence", "start_frame", "id"),
     Index("clip_by_state", "state", "video_sequence", "start_frame", "id"),
+    Index("clip_pending_by_age", "opened_sequence", "id", postgresql_where=text("state = 'pending_review'")),
+    Index("clip_pending_by_certainty", "certainty", "id", postgresql_where=text("state = 'pending_review'")),
+    Index("clip_pending_by_id", "id", postgresql_where=text("state = 'pending_review'")),
+    Index("clip_of_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
+    Index("clip_by_tag", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
+    Index(
+        "clip_without_order",
+        "video_id",
+        postgresql_where=text("verdict = 'approve' AND order_id IS NULL"),
+    ),
     schema="projection",
 )
 
@@ -306,8 +330,10 @@ failure = Table(
     _c("clip_id", Uuid(), null=True),
     _c("message_subject", Text()),
     _c("message_sequence", BigInteger()),
+    _c("settled", Text(), null=True),
     _c("open", Boolean()),
     CheckConstraint("attempts >= 1", name="failure_attempts"),
+    CheckConstraint("settled IN ('retried', 'discarded')", name="failure_settled"),
     Index("failure_of_video", "video_id"),
     Index("failure_open", text("sequence DESC"), postgresql_where=text("open")),
     schema="projection",
@@ -344,15 +370,53 @@ decision = Table(
     "decision",
     metadata,
     _c("fact_id", Uuid(), key=True),
+    _c("part", Integer(), key=True),
+    _c("decision_id", Uuid()),
     _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
-    _c("clip_id", Uuid()),
+    _c("clip_id", Uuid(), null=True),
+    _c("start_frame", Integer()),
+    _c("end_frame", Integer()),
     _c("sequence", BigInteger()),
-    _c("verdict", verdict),
+    _c("action", action),
     _c("by", Text()),
     _c("at", _AT),
     _c("idempotency_key", Text()),
+    _c("group_id", Uuid(), null=True),
+    _c("tags", Tags()),
+    _c("note", Text()),
+    _c("cuts", Json(tuple[Cut, ...])),
+    _c("stands", Boolean()),
+    _c("changed_sequence", BigInteger()),
+    _c("undone_by", Uuid(), null=True),
+    CheckConstraint("0 <= start_frame AND start_frame < end_frame AND part >= 0", name="decision_not_empty"),
+    CheckConstraint(
+        "(clip_id IS NULL) = (action IN ('add_cut', 'remove_cut', 'move_cut', 'confirm_cut'))",
+        name="decision_is_about_a_clip_or_cuts",
+    ),
+    CheckConstraint("NOT stands OR undone_by IS NULL", name="decision_undone_does_not_stand"),
+    CheckConstraint("changed_sequence >= sequence", name="decision_changes_after_it_is_made"),
+    Index("decision_as_one", "decision_id"),
     Index("decision_of_clip", "clip_id", "idempotency_key"),
-    Index("decision_of_video", "video_id"),
+    Index("decision_of_video", "video_id", "start_frame"),
+    Index("decision_of_person", "by", "sequence"),
+    Index("decision_to_undo", "by", "changed_sequence", postgresql_where=text("stands")),
+    Index("decision_to_redo", "by", "changed_sequence", postgresql_where=text("undone_by IS NOT NULL")),
+    schema="projection",
+)
+
+reversal = Table(
+    "reversal",
+    metadata,
+    _c("fact_id", Uuid(), key=True),
+    _c("video_id", Uuid(), ForeignKey("projection.video.id", ondelete="CASCADE")),
+    _c("decision_id", Uuid()),
+    _c("kind", reversal_kind),
+    _c("sequence", BigInteger()),
+    _c("by", Text()),
+    _c("at", _AT),
+    _c("idempotency_key", Text()),
+    Index("reversal_by_key", "by", "idempotency_key"),
+    Index("reversal_of_video", "video_id"),
     schema="projection",
 )
 
@@ -415,5 +479,21 @@ upload = Table(
     schema="app",
 )
 
-PROJECTION = (video, segment, cut, clip, embedding, failure, event, decision, discarded, stage)
+lease = Table(
+    "lease",
+    metadata,
+    _c("clip_id", Uuid(), key=True),
+    _c("video_id", Uuid()),
+    _c("holder", Text()),
+    _c("idempotency_key", Text()),
+    Column("place", Integer(), nullable=False),
+    _c("taken_at", _AT),
+    _c("expires_at", _AT),
+    CheckConstraint("expires_at > taken_at AND place >= 0", name="lease_lasts"),
+    Index("lease_of_holder", "holder", "idempotency_key"),
+    Index("lease_expiry", "expires_at"),
+    schema="app",
+)
+
+PROJECTION = (video, segment, cut, clip, embedding, failure, event, decision, reversal, discarded, stage)
 """Everything that a rebuild drops and makes again, and compares row for row."""

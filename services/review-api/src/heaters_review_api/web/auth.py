@@ -123,4 +123,5 @@ def may(*roles: Role) -> Any:
 ANYBODY = may(*Role)
 """Whoever is signed in."""
 REVIEWERS = may(Role.REVIEWER, Role.LEAD)
+OPERATORS = may(Role.OPS, Role.LEAD)
 ASKERS = may(Role.INGEST, Role.LEAD, Role.OPS)

@@ -8,10 +8,10 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from litestar.response import Redirect
 
 from heaters_review_api.core.states import ClipState
-from heaters_review_api.db.queries import ClipOfVideo
+from heaters_review_api.db.queries import ClipOfVideo, ClipOrder, Wanted
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, REVIEWERS, Principal
-from heaters_review_api.web.cursors import after_clip, read_clip
+from heaters_review_api.web.cursors import after_clip, after_id, read_clip, read_id
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
 from heaters_review_api.web.ranges import NotSatisfiable, part_of
@@ -20,31 +20,67 @@ Limit = Annotated[int, QueryParameter(ge=1, le=500)]
 Key = Annotated[str, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=200)]
 
 
-async def _clip(desk: Desk, clip_id: UUID) -> ClipOfVideo:
+async def found_clip(desk: Desk, clip_id: UUID) -> ClipOfVideo:
+    """A clip, or the problem that there is none."""
     found = await desk.queries.clip(clip_id)
     if found is None:
         raise Problem(404, "No such clip", f"There is no clip {clip_id}.")
     return found
 
 
+Share = Annotated[float | None, QueryParameter(ge=0, le=1)]
+Frames = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
+Tag = Annotated[str | None, QueryParameter(min_length=1, max_length=64)]
+State = Annotated[ClipState | None, QueryParameter(name="state")]
+
+
 @get("/api/clips", guards=[ANYBODY], tags=["clips"])
 async def list_clips(
     desk: TheDesk,
     video: FromQuery[UUID | None] = None,
-    clip_state: Annotated[ClipState | None, QueryParameter(name="state")] = None,
+    clip_state: State = None,
+    tag: Tag = None,
+    group: FromQuery[UUID | None] = None,
+    certainty_from: Share = None,
+    certainty_to: Share = None,
+    frames_from: Frames = None,
+    frames_to: Frames = None,
     limit: Limit = 50,
     cursor: FromQuery[str | None] = None,
 ) -> views.Clips:
-    """Clips by video and start; superseded ones only with state=superseded."""
-    found = await desk.queries.clips(limit=limit + 1, video_id=video, state=clip_state, after=read_clip(cursor))
+    """Clips by video and start; superseded ones only with state=superseded. Bounds are included."""
+    wanted = Wanted(video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to)
+    found = await desk.queries.clips(limit=limit + 1, wanted=wanted, after=read_clip(cursor))
     page = found[:limit]
     return views.Clips(items=await desk.clip_views(page), next=after_clip(page[-1]) if len(found) > limit else None)
+
+
+@get("/api/clips/ids", guards=[ANYBODY], tags=["clips"])
+async def list_ids(
+    desk: TheDesk,
+    video: FromQuery[UUID | None] = None,
+    clip_state: State = None,
+    tag: Tag = None,
+    group: FromQuery[UUID | None] = None,
+    certainty_from: Share = None,
+    certainty_to: Share = None,
+    frames_from: Frames = None,
+    frames_to: Frames = None,
+    order: FromQuery[ClipOrder] = "video",
+    limit: Annotated[int, QueryParameter(ge=1, le=100_000)] = 10_000,
+    cursor: FromQuery[str | None] = None,
+) -> views.ClipIds:
+    """Nothing but ids, in order, for lists that are too long to be fetched whole."""
+    wanted = Wanted(video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to)
+    rows = await desk.queries.clip_ids(wanted, order, limit=limit + 1, after=read_id(order, cursor))
+    page = rows[:limit]
+    return views.ClipIds(ids=[row[-1] for row in page], next=after_id(order, page[-1]) if len(rows) > limit else None)
 
 
 @get("/api/clips/{clip_id:uuid}", guards=[ANYBODY], tags=["clips"])
 async def get_clip(desk: TheDesk, clip_id: FromPath[UUID]) -> views.Clip:
     """One clip."""
-    return await desk.clip_view(await _clip(desk, clip_id))
+    return await desk.clip_view(await found_clip(desk, clip_id))
 
 
 @get("/api/queue", guards=[REVIEWERS], tags=["review"])
@@ -66,11 +102,12 @@ async def give_verdict(
     decided = await desk.decisions.decide(
         clip_id, data.verdict, by=request.user.id, idempotency_key=idempotency_key, seen=data.seen
     )
-    return views.VerdictGiven(clip=await desk.clip_view(await _clip(desk, clip_id)), sequence=decided.sequence)
+    clip = await desk.clip_view(await found_clip(desk, clip_id))
+    return views.VerdictGiven(clip=clip, sequence=decided.sequence, decision=decided.decision_id)
 
 
 async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audio: bool) -> Response[bytes]:
-    playable = await desk.playback.find((await _clip(desk, clip_id)).clip, audio=audio)
+    playable = await desk.playback.find((await found_clip(desk, clip_id)).clip, audio=audio)
     headers = {
         "ETag": playable.etag,
         "Accept-Ranges": "bytes",
@@ -122,7 +159,7 @@ async def play_head(
 @get("/api/clips/{clip_id:uuid}/download", guards=[ANYBODY], status_code=302, tags=["clips"])
 async def download(desk: TheDesk, clip_id: FromPath[UUID]) -> Redirect:
     """On to the exported file, at an address that is good for a few minutes."""
-    one = await _clip(desk, clip_id)
+    one = await found_clip(desk, clip_id)
     if one.clip.export_object is None:
         raise Problem(
             409, "This clip is no file yet", f"It is {one.clip.state.value}; a clip is a file once it is exported."
@@ -138,7 +175,7 @@ async def similar(
     desk: TheDesk, clip_id: FromPath[UUID], limit: Annotated[int, QueryParameter(ge=1, le=200)] = 12
 ) -> views.Neighbours:
     """The embedded clips that look most like this one, the nearest first."""
-    one = await _clip(desk, clip_id)
+    one = await found_clip(desk, clip_id)
     near = await desk.queries.similar(clip_id, limit=limit)
     if near is None:
         raise Problem(
@@ -156,4 +193,4 @@ async def similar(
     )
 
 
-HANDLERS = [list_clips, get_clip, get_queue, give_verdict, play, play_head, download, similar]
+HANDLERS = [list_clips, list_ids, get_clip, get_queue, give_verdict, play, play_head, download, similar]

@@ -1,9 +1,10 @@
 """Cursors of pages: opaque to clients, the last row's key to us."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from uuid import UUID
 
-from heaters_review_api.db.queries import ClipCursor, ClipOfVideo
+from heaters_review_api.db.queries import ClipCursor, ClipOfVideo, ClipOrder
 from heaters_review_api.web.problems import Problem
 
 
@@ -19,7 +20,26 @@ def read_clip(cursor: str | None) -> ClipCursor | None:
         return None
     try:
         sequence, start, id_ = _read(cursor)
-        return int(sequence), int(start), UUID(id_)
+        return _whole(sequence), _whole(start), UUID(id_)
+    except ValueError:
+        raise _wrong(cursor) from None
+
+
+def after_id(order: ClipOrder, keys: Sequence[object]) -> str:
+    """The cursor that goes on after a row of ids in this order."""
+    return _write(order, *map(str, keys))
+
+
+def read_id(order: ClipOrder, cursor: str | None) -> tuple[object, ...] | None:
+    """Where a page of ids in this order begins."""
+    if cursor is None:
+        return None
+    try:
+        said, *keys, id_ = _read(cursor)
+        number = float if order == "least_certain" else _whole
+        if said != order or len(keys) != (2 if order == "video" else 1):
+            raise ValueError(said)
+        return (*(number(key) for key in keys), UUID(id_))
     except ValueError:
         raise _wrong(cursor) from None
 
@@ -35,9 +55,17 @@ def read_video(cursor: str | None) -> int | None:
         return None
     try:
         (sequence,) = _read(cursor)
-        return int(sequence)
+        return _whole(sequence)
     except ValueError:
         raise _wrong(cursor) from None
+
+
+def _whole(said: str) -> int:
+    """A number that a column can hold."""
+    number = int(said)
+    if abs(number) >= 2**63:
+        raise ValueError(said)
+    return number
 
 
 def _write(*parts: str) -> str:

@@ -6,13 +6,16 @@ from heaters_edges.objects import Objects
 from litestar.di import NamedDependency
 
 from heaters_review_api.admission import Admission
+from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.decisions import Decisions
+from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.settings import Settings
+from heaters_review_api.stages import Stages
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import Tokens
 
@@ -26,8 +29,11 @@ class Desk:
     queries: Queries
     ledgers: Ledgers
     playback: Playback
+    frames: Frames
     decisions: Decisions
+    leases: Leases
     admission: Admission
+    stages: Stages
     objects: Objects
     progress: ProgressBoard
     changes: Changes

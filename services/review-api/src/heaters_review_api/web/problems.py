@@ -11,8 +11,10 @@ from litestar.exceptions import HTTPException
 from sqlalchemy.exc import SQLAlchemyError
 
 from heaters_review_api.db.passed import Lagging
-from heaters_review_api.decisions import NoSuchClip, Refused
+from heaters_review_api.decisions import NoSuchClip, NoSuchVideo, Refused
+from heaters_review_api.frames import NoSuchFrame
 from heaters_review_api.playback import NotPlayable
+from heaters_review_api.stages import AlreadySettled, NoSuchFailure, NoSuchStage
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,17 @@ def on_refused(request: Request[Any, Any, Any], problem: Refused) -> Response[An
     """A rule that does not hold."""
     refusal = problem.refusal
     status = 422 if refusal.rule == "key_is_new" else 409
-    return _answer(request, Problem(status, "This verdict cannot be given", refusal.reason, rule=refusal.rule))
+    more: dict[str, Any] = {"rule": refusal.rule}
+    if problem.clips:
+        more["clips"] = [
+            {"clip": str(one.clip_id), "rule": one.refusal.rule, "reason": one.refusal.reason} for one in problem.clips
+        ]
+    return _answer(request, Problem(status, "This cannot be decided", refusal.reason, **more))
+
+
+def on_no_video(request: Request[Any, Any, Any], problem: NoSuchVideo) -> Response[Any]:
+    """No such video."""
+    return _answer(request, Problem(404, "No such video", str(problem)))
 
 
 def on_no_clip(request: Request[Any, Any, Any], problem: NoSuchClip) -> Response[Any]:
@@ -71,6 +83,11 @@ def on_no_clip(request: Request[Any, Any, Any], problem: NoSuchClip) -> Response
 def on_not_playable(request: Request[Any, Any, Any], problem: NotPlayable) -> Response[Any]:
     """Not playable yet."""
     return _answer(request, Problem(409, "This clip cannot be played yet", str(problem)))
+
+
+def on_no_frame(request: Request[Any, Any, Any], problem: NoSuchFrame) -> Response[Any]:
+    """No such frame."""
+    return _answer(request, Problem(404, "No such frame", str(problem)))
 
 
 def on_unreadable(request: Request[Any, Any, Any], problem: Unreadable) -> Response[Any]:
@@ -97,12 +114,32 @@ def on_anything_else(request: Request[Any, Any, Any], problem: Exception) -> Res
     return _answer(request, Problem(500, "Something went wrong here", "The server's log says what."))
 
 
+def on_no_failure(request: Request[Any, Any, Any], problem: NoSuchFailure) -> Response[Any]:
+    """No such failure."""
+    return _answer(request, Problem(404, "No such failure", str(problem)))
+
+
+def on_no_stage(request: Request[Any, Any, Any], problem: NoSuchStage) -> Response[Any]:
+    """No such stage."""
+    return _answer(request, Problem(404, "No such stage", str(problem)))
+
+
+def on_settled(request: Request[Any, Any, Any], problem: AlreadySettled) -> Response[Any]:
+    """Nobody need do anything about it."""
+    return _answer(request, Problem(409, "This failure is settled", str(problem)))
+
+
 HANDLERS: dict[Any, Any] = {
+    NoSuchFailure: on_no_failure,
+    NoSuchStage: on_no_stage,
+    AlreadySettled: on_settled,
     Problem: on_problem,
     HTTPException: on_http,
     Refused: on_refused,
     NoSuchClip: on_no_clip,
+    NoSuchVideo: on_no_video,
     NotPlayable: on_not_playable,
+    NoSuchFrame: on_no_frame,
     Unreadable: on_unreadable,
     Lagging: on_unavailable,
     Unavailable: on_unavailable,

@@ -1,10 +1,12 @@
 """Videos: the list, and everything known of one."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import get
+from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Redirect
 
 from heaters_review_api.db.queries import stage_times, waiting_s
 from heaters_review_api.web import views
@@ -14,6 +16,8 @@ from heaters_review_api.web.desk import TheDesk
 from heaters_review_api.web.problems import Problem
 
 _MOST_CLIPS = 20_000
+_ANY_FRAME = 2**31 - 1
+_PICTURE = re.compile(r"([0-9]{1,9})\.jpg")
 
 
 @get("/api/videos", guards=[ANYBODY], tags=["videos"])
@@ -55,4 +59,50 @@ async def get_video(desk: TheDesk, video_id: FromPath[UUID]) -> views.VideoDetai
     )
 
 
-HANDLERS = [list_videos, get_video]
+@get("/api/videos/{video_id:uuid}/storyboard", guards=[ANYBODY], tags=["videos"])
+async def storyboard(desk: TheDesk, video_id: FromPath[UUID]) -> views.Storyboard:
+    """Where the small pictures of the video are: a sheet for each segment that has one; a sheet's comment says what is where."""
+    if await desk.queries.video(video_id) is None:
+        raise Problem(404, "No such video", f"There is no video {video_id}.")
+    return views.Storyboard(
+        items=[
+            views.StoryboardPart(
+                start=segment.first_frame,
+                end=segment.end_frame,
+                address=f"/api/videos/{video_id}/storyboard/{segment.index}",
+            )
+            for segment in await desk.queries.segments(video_id, 0, _ANY_FRAME)
+            if segment.storyboard
+        ]
+    )
+
+
+@get("/api/videos/{video_id:uuid}/storyboard/{index:int}", guards=[ANYBODY], status_code=302, tags=["videos"])
+async def storyboard_sheet(desk: TheDesk, video_id: FromPath[UUID], index: FromPath[int]) -> Redirect:
+    """On to the sheet in the store, at an address that is good for a few minutes."""
+    segments = await desk.queries.segments(video_id, 0, _ANY_FRAME)
+    sheet = next((segment.storyboard for segment in segments if segment.index == index), None)
+    if sheet is None:
+        raise Problem(404, "No such sheet", f"Segment {index} of video {video_id} has no storyboard, or not yet.")
+    address = desk.objects.store.url(
+        sheet.key, expires_s=desk.settings.download_expires_s, name=f"storyboard-{index}.jpg"
+    )
+    return Redirect(address, status_code=302, headers={"Cache-Control": "no-store"})
+
+
+@get("/api/videos/{video_id:uuid}/frames/{name:str}", guards=[ANYBODY], media_type="image/jpeg", tags=["playback"])
+async def frame_picture(
+    desk: TheDesk, request: Request[Any, Any, Any], video_id: FromPath[UUID], name: FromPath[str]
+) -> Response[bytes]:
+    """One frame of the video, by its index: `frames/137.jpg`."""
+    said = _PICTURE.fullmatch(name)
+    if said is None:
+        raise Problem(404, "No such frame", f"{name[:40]!r} is no frame: ask for <index>.jpg.")
+    data, etag = await desk.frames.picture(video_id, int(said[1]))
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
+    if request.headers.get("if-none-match") == etag:
+        return Response(b"", status_code=304, headers=headers, media_type="image/jpeg")
+    return Response(data, headers=headers, media_type="image/jpeg")
+
+
+HANDLERS = [list_videos, get_video, storyboard, storyboard_sheet, frame_picture]

@@ -1,13 +1,14 @@
 """What the API answers: frozen views, in plain values. Frames are indices of the whole video, spans half-open."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from heaters_review_api.core import tables as core
-from heaters_review_api.core.states import ClipState, Verdict, VideoState
+from heaters_review_api.core.rules import SELECTION_MOST
+from heaters_review_api.core.states import Action, ClipState, CutOperation, Verdict, VideoState
 from heaters_review_api.db.queries import ClipOfVideo
 
 
@@ -61,8 +62,16 @@ class Clip(Struct, frozen=True, kw_only=True):
     confidence_in: float | None
     """Of the cut at its start; none at the video's start."""
     confidence_out: float | None
+    certainty: float
+    """Of the less certain of the two; 1 where it has none."""
+    verdict: Verdict | None
     decided_by: str | None
     decided_at: datetime | None
+    group: UUID | None
+    tags: list[str]
+    note: str
+    version: int
+    """Of the video, when this was read."""
 
 
 class Video(Struct, frozen=True, kw_only=True):
@@ -91,6 +100,8 @@ class Cut(Struct, frozen=True, kw_only=True):
     kind: str
     confidence: float
     extent: tuple[int, int]
+    by: str | None
+    """Who set or confirmed it; none while only the detector says so."""
 
 
 class StageTime(Struct, frozen=True, kw_only=True):
@@ -178,6 +189,208 @@ class VerdictGiven(Struct, frozen=True, kw_only=True):
 
     clip: Clip
     sequence: int
+    decision: UUID
+    """By which it is undone."""
+
+
+class ClipIds(Struct, frozen=True, kw_only=True):
+    """Ids of clips, in the order that was asked for."""
+
+    ids: list[UUID]
+    next: str | None
+
+
+class SelectionWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """One verdict on several clips."""
+
+    clips: Annotated[list[UUID], Meta(min_length=1, max_length=SELECTION_MOST)]
+    verdict: Verdict
+
+
+class RefusedClip(Struct, frozen=True, kw_only=True):
+    """A clip of a selection about which nothing was decided, and why."""
+
+    clip: UUID
+    rule: str
+    reason: str
+
+
+class SelectionDecided(Struct, frozen=True, kw_only=True):
+    """The clips as they are now; undone as one."""
+
+    decision: UUID
+    clips: list[Clip]
+    refused: list[RefusedClip]
+
+
+class GroupWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """The clips that are to be one group, of any videos."""
+
+    clips: Annotated[list[UUID], Meta(min_length=1, max_length=SELECTION_MOST)]
+
+
+class NeighbourWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """The clip before or after it, in its video."""
+
+    beside: Literal["previous", "next"]
+
+
+class Grouped(Struct, frozen=True, kw_only=True):
+    """The group, and the clips that were chosen, as they are now."""
+
+    decision: UUID
+    group: UUID
+    clips: list[Clip]
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """All clips of a group, by video and start."""
+
+    group: UUID
+    clips: list[Clip]
+
+
+class AnnotationWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to stand at the clip, in place of what stands there."""
+
+    tags: Annotated[list[str], Meta(max_length=100)] = []
+    note: Annotated[str, Meta(max_length=10_000)] = ""
+
+
+class CutWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be done with the cut at a frame. With `version`, it is refused if others decided here since."""
+
+    operation: CutOperation
+    frame: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    to: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    version: Annotated[int, Meta(ge=0)] | None = None
+
+
+class CutsChanged(Struct, frozen=True, kw_only=True):
+    """The clips around it as they are now, and all cuts of the video."""
+
+    decision: UUID
+    sequence: int
+    clips: list[Clip]
+    cuts: list[Cut]
+
+
+class TurnWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """A certain decision; without one, the last."""
+
+    decision: UUID | None = None
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """Frames [start, end) of a video."""
+
+    video_id: UUID
+    start: int
+    end: int
+
+
+class Turned(Struct, frozen=True, kw_only=True):
+    """A decision that was undone or redone, and what lies in its place now."""
+
+    decision: UUID
+    action: Action
+    spans: list[Span]
+    clips: list[Clip]
+    sequence: int
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What one has decided."""
+
+    decision: UUID
+    action: Action
+    at: datetime
+    spans: list[Span]
+    stands: bool
+
+
+class DecisionList(Struct, frozen=True, kw_only=True):
+    """The newest first; and which would be undone and redone next."""
+
+    items: list[Decision]
+    undo: UUID | None
+    redo: UUID | None
+
+
+class Possible(Struct, frozen=True, kw_only=True):
+    """Whether an action may be done; if not, the rule that stands against it, and why."""
+
+    action: str
+    allowed: bool
+    rule: str | None
+    reason: str | None
+    frames: tuple[int, int] | None = None
+    """For a cut: the first and the last frame where it may be put."""
+
+
+class Actions(Struct, frozen=True, kw_only=True):
+    """What may be done with a clip just now."""
+
+    clip: UUID
+    version: int
+    actions: list[Possible]
+
+
+class NextWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many clips, in which order, of which video."""
+
+    order: Literal["video", "oldest", "least_certain", "random"] = "video"
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    video: UUID | None = None
+
+
+class Handed(Struct, frozen=True, kw_only=True):
+    """Clips for this reviewer alone, until so many seconds after their last sign of life."""
+
+    items: list[Clip]
+    left: int
+    lease_s: float
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """How many clips one holds, or has handed back."""
+
+    clips: int
+
+
+class ReleaseWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which clips are handed back; all, where none are named."""
+
+    clips: list[UUID] | None = None
+
+
+class Present(Struct, frozen=True, kw_only=True):
+    """Somebody who reviews a video now."""
+
+    video_id: UUID
+    by: str
+    clips: int
+    since: datetime
+
+
+class PresentList(Struct, frozen=True, kw_only=True):
+    """Who is on which video."""
+
+    items: list[Present]
+
+
+class StoryboardPart(Struct, frozen=True, kw_only=True):
+    """Where the small pictures of frames [start, end) are."""
+
+    start: int
+    end: int
+    address: str
+
+
+class Storyboard(Struct, frozen=True, kw_only=True):
+    """Of all segments that have one, in order."""
+
+    items: list[StoryboardPart]
 
 
 class Neighbour(Struct, frozen=True, kw_only=True):
@@ -191,6 +404,47 @@ class Neighbours(Struct, frozen=True, kw_only=True):
     """The nearest first."""
 
     items: list[Neighbour]
+
+
+class FailureInFull(Struct, frozen=True, kw_only=True):
+    """A failure, and the message that failed: its payload as JSON where it is JSON, else as text."""
+
+    failure: Failure
+    open: bool
+    settled: str | None
+    message_subject: str
+    message_sequence: int
+    message_headers: dict[str, str]
+    message: Any
+    trace_id: str | None
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """What was wanted is told; the sequence of its fact."""
+
+    sequence: int
+
+
+class PauseWish(Struct, frozen=True, kw_only=True):
+    """Why a stage shall rest."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """A kind of work, and whether it rests."""
+
+    stage: str
+    service: str
+    paused: bool
+    by: str | None
+    reason: str
+
+
+class Stages(Struct, frozen=True, kw_only=True):
+    """All kinds of work, in the pipeline's order."""
+
+    items: list[Stage]
 
 
 class Failures(Struct, frozen=True, kw_only=True):
@@ -232,8 +486,14 @@ def clip_view(one: ClipOfVideo, ticks: tuple[int, int] | None) -> Clip:
         frames_decoded=clip.proof.frames_decoded if clip.proof else None,
         confidence_in=clip.confidence_in,
         confidence_out=clip.confidence_out,
+        certainty=clip.certainty,
+        verdict=clip.verdict,
         decided_by=clip.decided_by,
         decided_at=clip.decided_at,
+        group=clip.group_id,
+        tags=list(clip.tags),
+        note=clip.note,
+        version=one.version,
     )
 
 
@@ -309,4 +569,10 @@ def event_view(event: core.Event) -> Event:
 
 def cut_view(cut: core.CutRow) -> Cut:
     """A cut's row, as it is shown."""
-    return Cut(frame=cut.frame, kind=cut.kind, confidence=cut.confidence, extent=(cut.extent_start, cut.extent_end))
+    return Cut(
+        frame=cut.frame,
+        kind=cut.kind,
+        confidence=cut.confidence,
+        extent=(cut.extent_start, cut.extent_end),
+        by=cut.by,
+    )

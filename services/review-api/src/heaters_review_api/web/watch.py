@@ -1,15 +1,18 @@
 """Watching: failures, progress, changes as they come, and who one is."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import lru_cache
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, get
 from litestar.params import HeaderParameter, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import Stream
 
 from heaters_review_api.db.queries import Change
-from heaters_review_api.live import Changes
+from heaters_review_api.live import Changes, TooSlow
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, Principal
 from heaters_review_api.web.desk import TheDesk
@@ -42,32 +45,47 @@ async def progress(desk: TheDesk) -> views.ProgressList:
     )
 
 
-@get("/api/events", guards=[ANYBODY], tags=["watch"])
+@get("/api/events", guards=[ANYBODY], tags=["watch"], media_type="text/event-stream")
 async def events(
     desk: TheDesk,
     last_event_id: Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0)] = None,
     after: Annotated[
         int | None, QueryParameter(ge=0, description="like Last-Event-ID, for those that cannot set it")
     ] = None,
-) -> ServerSentEvent:
-    """Changes of the tables as server-sent events, in order; each id is its place in the stream, so any replica can go on."""
+    video: Annotated[
+        list[UUID] | None,
+        QueryParameter(description="only changes of these videos; without it, of all", max_items=1000),
+    ] = None,
+) -> Stream:
+    """Changes of the tables as server-sent events, in order; each id is its place in the stream, so any replica can go on.
+
+    Who does not take them fast enough is sent `event: dropped` and let go; it may come back with the last id that it has.
+    """
     begin = last_event_id if last_event_id is not None else after
-    return ServerSentEvent(
-        _changes(desk.changes, begin), headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+    return Stream(
+        _changes(desk.changes, begin, frozenset(video or ())),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
 
 
-async def _changes(changes: Changes, after: int | None) -> AsyncGenerator[ServerSentEventMessage, None]:
-    yield ServerSentEventMessage(comment="watching", retry=1000, data=None)
-    async for batch in changes.since(after, pause_s=_HEARTBEAT_S):
-        if not batch:
-            yield ServerSentEventMessage(comment="still here", data=None)
-        for change in batch:
-            yield ServerSentEventMessage(event="change", id=str(change.sequence), data=_json(change))
+async def _changes(changes: Changes, after: int | None, videos: frozenset[UUID]) -> AsyncGenerator[bytes, None]:
+    yield b": watching\nretry: 1000\n\n"
+    try:
+        async with aclosing(changes.since(after, pause_s=_HEARTBEAT_S)) as batches:
+            async for batch in batches:
+                if not batch:
+                    yield b": still here\n\n"
+                elif wanted := [change for change in batch if not videos or change.video_id in videos]:
+                    yield b"".join(map(_event, wanted))
+    except TooSlow as problem:
+        yield f"event: dropped\ndata: {problem.seen}\n\n".encode()
 
 
-def _json(change: Change) -> str:
-    return msgspec.json.encode(change).decode()
+@lru_cache(maxsize=4096)
+def _event(change: Change) -> bytes:
+    """A change as every watcher is sent it; made once for all of them."""
+    return b"event: change\nid: %d\ndata: %s\n\n" % (change.sequence, msgspec.json.encode(change))
 
 
 HANDLERS = [me, failures, progress, events]

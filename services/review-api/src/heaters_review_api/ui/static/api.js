@@ -48,6 +48,11 @@ export const failures = () => ask("/api/failures");
 export const progress = () => ask("/api/progress");
 export const giveVerdict = (clip, verdict, key, seen) =>
   send(`/api/clips/${clip}/verdict`, { verdict, seen }, { "idempotency-key": key });
+export const groupWithNext = (clip, key) => send(`/api/clips/${clip}/group`, { beside: "next" }, { "idempotency-key": key });
+export const addCut = (video, frame, version, key) =>
+  send(`/api/videos/${video}/cuts`, { operation: "add", frame, version }, { "idempotency-key": key });
+export const undo = (key) => send("/api/undo", {}, { "idempotency-key": key });
+export const redo = (key) => send("/api/redo", {}, { "idempotency-key": key });
 export const request = (url) =>
   send("/api/ingest", { request_id: null, source: { kind: "url", url }, lane: "interactive", options: {} });
 export const playAddress = (clip) => `/api/clips/${clip}/play.mp4`;

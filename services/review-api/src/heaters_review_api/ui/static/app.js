@@ -32,14 +32,24 @@ function show(page) {
 for (const tab of document.querySelectorAll(".tab")) tab.addEventListener("click", () => show(tab.dataset.page));
 
 addEventListener("keydown", (event) => {
-  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.repeat || event.altKey) return;
   if (event.target instanceof Element && event.target.matches("input:not([type=range]), textarea")) return;
   const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) {
+    if (key !== "z" || $("page-review").hidden) return;
+    if (event.shiftKey) void review.redo();
+    else void review.undo();
+    event.preventDefault();
+    return;
+  }
   const page = PAGES[Number(key) - 1];
   if (page) {
     show(page);
   } else if (!$("page-review").hidden) {
     if (VERDICTS[key]) review.decide(VERDICTS[key]);
+    else if (key === "g") void review.group();
+    else if (key === "b") void review.addCut();
+    else if (key === "u") void review.undo();
     else if (key === " " && !(event.target instanceof HTMLButtonElement)) review.togglePause();
     else if (key === "," || key === ".") review.step(key === "." ? 1 : -1);
     else return;

@@ -7,7 +7,19 @@ import { lengthOf, short, spanOf } from "./time.js";
 
 const AHEAD = 3;
 const FETCH = 30;
-const WORDS = { approve: "approved", skip: "skipped", archive: "archived" };
+const WORDS = { approve: "approved", skip: "skipped", archive: "archived", group: "grouped", cut: "cut", undo: "undone", redo: "redone" };
+const ACTIONS = {
+  approve: "approved",
+  skip: "skipped",
+  archive: "archived",
+  group: "grouped",
+  ungroup: "ungrouped",
+  annotate: "note",
+  add_cut: "cut added",
+  remove_cut: "cut removed",
+  move_cut: "cut moved",
+  confirm_cut: "cut confirmed",
+};
 const DOUBT = 0.6;
 const AGAIN_MS = 2000;
 const KEPT = 8;
@@ -24,12 +36,17 @@ export class Review {
   #loading = false;
   #onUnsent;
   #broken = new Set();
+  #telling = new Set();
+  #back = new Set();
 
   constructor(onUnsent) {
     this.#onUnsent = onUnsent;
     this.#player = new Player($("screen"), (clip) => this.#cannotPlay(clip));
-    for (const button of document.querySelectorAll(".verdict")) {
+    for (const button of document.querySelectorAll("[data-verdict]")) {
       button.addEventListener("click", () => this.decide(button.dataset.verdict));
+    }
+    for (const button of document.querySelectorAll("[data-act]")) {
+      button.addEventListener("click", () => void this[button.dataset.act]());
     }
     $("pause").addEventListener("click", () => this.togglePause());
     $("seek").addEventListener("input", () => this.#seek());
@@ -47,8 +64,11 @@ export class Review {
     try {
       const { items, left } = await api.queue(FETCH);
       const fresh = items.filter((clip) => !this.#decided.has(clip.id));
-      const current = this.current && fresh.find((clip) => clip.id === this.current.id);
-      this.#clips = current ? [current, ...fresh.filter((clip) => clip.id !== current.id)] : fresh;
+      const known = new Set(fresh.map((clip) => clip.id));
+      // The clip that is shown stays while it waits for a verdict; what was brought back stays too, wherever it is in the queue.
+      const stay = this.#clips.filter((clip, n) => (n === 0 && known.has(clip.id)) || (this.#back.has(clip.id) && !this.#decided.has(clip.id)));
+      const staying = new Set(stay.map((clip) => clip.id));
+      this.#clips = [...stay, ...fresh.filter((clip) => !staying.has(clip.id))];
       this.#left = Math.max(left - (items.length - fresh.length), this.#clips.length);
       this.#show();
     } catch (error) {
@@ -68,8 +88,69 @@ export class Review {
     this.#flash(verdict);
     this.#show();
     const line = this.#note(clip, verdict);
-    void this.#tell(clip, verdict, api.newKey(), line);
+    void this.#tell((key) => api.giveVerdict(clip.id, verdict, key, clip.state), line);
     if (this.#clips.length < AHEAD + 2) void this.refresh();
+  }
+
+  /** Approve the clip that is shown and the one after it, as one group. */
+  async group() {
+    const clip = this.current;
+    if (!clip) return;
+    const gone = this.#clips.filter((one) => one.id === clip.id || (one.video_id === clip.video_id && one.start === clip.end));
+    for (const one of gone) this.#decided.add(one.id);
+    this.#clips = this.#clips.filter((one) => !gone.includes(one));
+    this.#left = Math.max(0, this.#left - gone.length);
+    this.#flash("group");
+    this.#show();
+    const done = await this.#tell((key) => api.groupWithNext(clip.id, key), this.#note(clip, "group"));
+    if (!done) for (const one of gone) this.#decided.delete(one.id);
+    void this.refresh();
+  }
+
+  /** Divide the clip that is shown at the frame that is shown: its first half is reviewed next. */
+  async addCut() {
+    const video = this.#player.current;
+    const clip = this.current;
+    if (!video || !clip || !video.duration) return;
+    video.pause();
+    const frame = clip.start + this.#frameNow(video, clip);
+    const line = this.#note({ ...clip, start: frame, end: frame + 1 }, "cut");
+    const done = await this.#tell((key) => api.addCut(clip.video_id, frame, clip.version, key), line);
+    if (done) this.#put(done.clips, clip.id);
+    else video.play().catch(() => {});
+  }
+
+  /** Take back one's last decision; what it was about is shown again. */
+  undo() {
+    return this.#turn("undo", api.undo);
+  }
+
+  /** Make the decision again that was taken back last. */
+  redo() {
+    return this.#turn("redo", api.redo);
+  }
+
+  async #turn(kind, ask) {
+    // What is still being told is a decision too: the last one is known once it is there.
+    await Promise.allSettled([...this.#telling]);
+    const line = this.#note(null, kind);
+    const done = await this.#tell(ask, line);
+    if (!done) return;
+    line.children[1].textContent = `${ACTIONS[done.action]} · ${done.spans.map((span) => `${span.start}–${span.end - 1}`).slice(0, 3).join(", ")}`;
+    for (const clip of done.clips) this.#decided.delete(clip.id);
+    this.#put(done.clips, null);
+  }
+
+  /** Clips as they are now: those that wait come first, those that do not leave, and so does the one that they stand for. */
+  #put(clips, instead) {
+    const known = new Set([...clips.map((clip) => clip.id), instead]);
+    const waiting = clips.filter((clip) => clip.state === "pending_review");
+    this.#back = new Set(waiting.map((clip) => clip.id));
+    const before = this.#clips.length;
+    this.#clips = [...waiting, ...this.#clips.filter((clip) => !known.has(clip.id) && !covered(clip, clips))];
+    this.#left = Math.max(this.#left + this.#clips.length - before, this.#clips.length);
+    this.#show();
+    void this.refresh();
   }
 
   togglePause() {
@@ -89,19 +170,26 @@ export class Review {
     video.currentTime = ((frame + 0.5) * video.duration) / clip.frames;
   }
 
-  async #tell(clip, verdict, key, line) {
+  /** Tell the server until it has answered, always under the same key; what it answers, or null if it refuses. */
+  #tell(ask, line) {
+    const telling = this.#untilAnswered(ask, api.newKey(), line);
+    this.#telling.add(telling);
+    return telling.finally(() => this.#telling.delete(telling));
+  }
+
+  async #untilAnswered(ask, key, line) {
     this.#count(1);
     try {
       for (;;) {
         try {
-          await api.giveVerdict(clip.id, verdict, key, clip.state);
+          const answer = await ask(key);
           line.classList.remove("waiting");
           line.lastElementChild.textContent = "";
-          return;
+          return answer;
         } catch (error) {
           if (error instanceof api.Refused) {
             this.#refused(line, error.message);
-            return;
+            return null;
           }
           line.lastElementChild.textContent = "waits";
           await wait(AGAIN_MS);
@@ -118,6 +206,7 @@ export class Review {
   }
 
   #refused(line, reason) {
+    line.classList.remove("waiting");
     line.classList.add("refused");
     line.firstElementChild.textContent = "refused";
     line.lastElementChild.textContent = "";
@@ -134,8 +223,9 @@ export class Review {
   #note(clip, verdict) {
     const line = document.createElement("li");
     line.className = `waiting ${verdict}`;
-    line.dataset.clip = clip.id;
-    for (const [kind, text] of [["word", WORDS[verdict]], ["what", `${nameOf(clip)} · ${clip.start}–${clip.end - 1}`], ["quiet", "…"]]) {
+    if (clip) line.dataset.clip = clip.id;
+    const frames = clip && (clip.end - clip.start > 1 ? `${clip.start}–${clip.end - 1}` : String(clip.start));
+    for (const [kind, text] of [["word", WORDS[verdict]], ["what", clip ? `${nameOf(clip)} · ${frames}` : ""], ["quiet", "…"]]) {
       const part = document.createElement("span");
       part.className = kind;
       part.textContent = text;
@@ -156,7 +246,7 @@ export class Review {
   #show() {
     const clip = this.current;
     $("left").textContent = this.#left ? `${this.#left} left` : "";
-    for (const button of document.querySelectorAll(".verdict")) button.disabled = !clip;
+    for (const button of document.querySelectorAll(".verdict")) button.disabled = !clip && !button.classList.contains("undo");
     $("facts").hidden = $("scrub").hidden = !clip;
     this.#listNext();
     if (!clip) {
@@ -251,6 +341,11 @@ export class Review {
     }
     requestAnimationFrame(() => this.#tick());
   }
+}
+
+/** Whether a clip lies where other clips are now: its cuts have changed. */
+function covered(clip, by) {
+  return by.some((other) => other.video_id === clip.video_id && other.start < clip.end && clip.start < other.end);
 }
 
 function nameOf(clip) {

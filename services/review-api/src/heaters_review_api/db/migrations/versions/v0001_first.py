@@ -247,9 +247,11 @@ STATEMENTS = (
         clip_id UUID,
         message_subject TEXT NOT NULL,
         message_sequence BIGINT NOT NULL,
+        settled TEXT,
         open BOOLEAN NOT NULL,
         PRIMARY KEY (id),
         CONSTRAINT failure_attempts CHECK (attempts >= 1),
+        CONSTRAINT failure_settled CHECK (settled IN ('retried', 'discarded')),
         FOREIGN KEY(video_id) REFERENCES projection.video (id) ON DELETE CASCADE
     )
     """,

@@ -1,0 +1,128 @@
+"""The exporter's handler over a store in a folder, with real children and a small real film."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from heaters_contracts.fact import Told, tell
+from heaters_contracts.facts import ClipApproved
+from heaters_contracts.facts.clip import ProxyPart
+from heaters_contracts.objects import ObjectRef, segment_key, source_key
+from heaters_contracts.spans import Segment, Span
+from heaters_edges import job as jobs
+from heaters_edges.child import warm_up
+from heaters_edges.fakes import FolderStore
+from heaters_edges.objects import Objects, sha256_of_file
+from heaters_exporter.cut import PRELOAD
+from heaters_exporter.handler import NoSource, export
+from heaters_media.film import FilmKind, read_numbers, render_film
+from heaters_media.plan import PlannedSegment, plan
+from heaters_media.preprocess import preprocess
+from heaters_media.probe import probe
+from heaters_media.profiles import REVIEW
+
+VIDEO = uuid4()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> None:
+    warm_up(["heaters_exporter.cut", *PRELOAD])
+
+
+@pytest.fixture(autouse=True)
+def _job() -> None:
+    jobs.begin(jobs.Job("test", deadline_s=60, memory_bytes=1 << 30))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
+    return FolderStore(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def elsewhere(store: FolderStore, tmp_path: Path) -> Objects:
+    """A node that made none of it: its cache is empty."""
+    return Objects(store, tmp_path / "elsewhere", limit_bytes=1 << 30)
+
+
+@pytest.fixture(scope="module")
+async def parts(
+    store: FolderStore, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ObjectRef, tuple[ProxyPart, ...]]:
+    """A film of 60 frames in two segments: its source, and its proxy."""
+    tmp_path = tmp_path_factory.mktemp("made")
+    objects = Objects(store, tmp_path / "cache", limit_bytes=1 << 30)
+    film = render_film(tmp_path / "film.mkv", FilmKind(width_px=2560, height_px=1440))
+    source = await objects.put(film, source_key(VIDEO, sha256_of_file(film), ".mkv"))
+    made = []
+    for piece in plan(film, parts=2):
+        if isinstance(piece, PlannedSegment):
+            (out := tmp_path / str(piece.index)).mkdir()
+            done = preprocess(film, piece, total_frames=60, out_dir=out, profile=REVIEW)
+            assert done.proxy is not None
+            refs = [
+                await objects.put(
+                    path, segment_key(VIDEO, kind, "review", piece.index, sha256_of_file(path), path.suffix)
+                )
+                for kind, path in (("proxy", done.proxy), ("packets", done.packets))
+            ]
+            place = Segment(
+                index=piece.index, first_frame=piece.first_frame, frames=piece.frames,
+                start_ticks=piece.start_ticks, end_ticks=piece.end_ticks,
+            )  # fmt: skip
+            made.append(ProxyPart(segment=place, proxy=refs[0], packets=refs[1]))
+    return source, tuple(made)
+
+
+def approved(parts: tuple[ProxyPart, ...], **more: object) -> Told[ClipApproved]:
+    given = {
+        "clip_id": uuid4(), "span": Span(start=13, end=41), "by": "ana", "idempotency_key": "k", "parts": parts,
+    }  # fmt: skip
+    fact = ClipApproved.model_validate(given | more)
+    return tell(fact, video_id=VIDEO, lane="interactive", cause=None, time=datetime.now(UTC))
+
+
+async def test_an_export_reads_only_the_clips_own_bytes(
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], store: FolderStore, elsewhere: Objects, tmp_path: Path
+) -> None:
+    proxies = {part.proxy.key for part in parts[1]}
+    before = len(store.requests)
+
+    done = await export(approved(parts[1]), objects=elsewhere)
+
+    asked = [operation for operation, key in store.requests[before:] if key in proxies]
+    assert asked == ["get_range", "get_range"]
+    async with elsewhere.local(done.object) as (file,):
+        assert read_numbers(file) == list(range(13, 41))
+    assert (done.proof.frames_decoded, done.proof.frames_copied + done.proof.frames_encoded) == (28, 28)
+    assert done.proof.frames_encoded <= done.proof.frames_seen <= done.proof.frames_encoded + 1
+
+
+async def test_source_quality_is_the_sources_own_size(
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
+) -> None:
+    done = await export(approved(parts[1], quality="source", source=parts[0]), objects=elsewhere)
+
+    async with elsewhere.local(done.object) as (file,):
+        assert read_numbers(file) == list(range(13, 41))
+        assert (probe(file).width_px, probe(file).height_px) == (2560, 1440)
+    assert (done.proof.frames_copied, done.proof.frames_encoded) == (0, 28)
+
+
+async def test_source_quality_of_a_video_that_is_its_own_proxy_is_the_proxys(
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
+) -> None:
+    told = approved(parts[1][:1], span=Span(start=3, end=9), quality="source", source=parts[1][0].proxy)
+
+    done = await export(told, objects=elsewhere)
+
+    async with elsewhere.local(done.object) as (file,):
+        assert read_numbers(file) == list(range(3, 9))
+
+
+async def test_source_quality_without_a_source_is_refused_for_good(
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
+) -> None:
+    with pytest.raises(NoSource, match="does not name the original"):
+        await export(approved(parts[1], quality="source"), objects=elsewhere)

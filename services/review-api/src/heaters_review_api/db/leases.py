@@ -1,0 +1,152 @@
+"""Who reviews what: clips are handed out under a lease, a row with an expiry, so that no two reviewers get the same.
+
+A lease is no fact: it is taken, lengthened and handed back here, and forgotten once it has expired.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+Order = Literal["video", "oldest", "least_certain", "random"]
+
+_ORDERS: dict[Order, str] = {
+    "video": "c.video_sequence, c.start_frame, c.id",
+    "oldest": "c.opened_sequence, c.id",
+    "least_certain": "c.certainty, c.id",
+    "random": "c.id",
+}
+"""Each follows an index of the pending clips. Ids are hashes: to begin at a random one is to choose at random."""
+
+_TAKE = """
+    WITH free AS (
+        SELECT c.id, c.video_id FROM projection.clip c
+        WHERE c.state = 'pending_review' {where}
+            AND NOT EXISTS (SELECT FROM app.lease held WHERE held.clip_id = c.id AND held.expires_at > now())
+        ORDER BY {order} LIMIT :wanted
+        FOR NO KEY UPDATE OF c SKIP LOCKED
+    ), taken AS (
+        INSERT INTO app.lease AS l (clip_id, video_id, holder, idempotency_key, place, taken_at, expires_at)
+        SELECT id, video_id, :holder, :key, :first + row_number() OVER () - 1, now(), now() + make_interval(secs => :lease_s)
+        FROM free
+        ON CONFLICT (clip_id) DO UPDATE SET
+            video_id = excluded.video_id, holder = excluded.holder, idempotency_key = excluded.idempotency_key,
+            place = excluded.place, taken_at = excluded.taken_at, expires_at = excluded.expires_at
+            WHERE l.expires_at <= now()
+        RETURNING clip_id, place
+    )
+    SELECT looked.free, taken.clip_id, taken.place FROM (SELECT count(*) AS free FROM free) looked LEFT JOIN taken ON true
+"""
+_FORGET = """
+    DELETE FROM app.lease WHERE clip_id IN (
+        SELECT clip_id FROM app.lease WHERE expires_at <= now() - interval '1 minute' LIMIT 1000 FOR UPDATE SKIP LOCKED
+    )
+"""
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Somebody who reviews a video now: how many clips of it they hold, since when, and until when without a sign of life."""
+
+    video_id: UUID
+    by: str
+    clips: int
+    since: datetime
+    until: datetime
+
+
+class Leases:
+    """Hands clips out."""
+
+    def __init__(self, engine: AsyncEngine, *, lease_s: float) -> None:
+        self._engine = engine
+        self._lease_s = lease_s
+
+    async def take(
+        self, holder: str, key: str, *, order: Order, limit: int, video_id: UUID | None = None
+    ) -> list[UUID]:
+        """Clips that wait for a verdict and that nobody holds, for one reviewer, in the order that was asked for.
+
+        Asked again with the same key, it is the same clips as far as they still wait, for as long again.
+        """
+        async with self._engine.begin() as connection:
+            await connection.execute(text(_FORGET))
+            if known := await self._again(connection, holder, key):
+                return known
+            taken: list[UUID] = []
+            start = uuid4()
+            for where in [" AND c.id >= :start", " AND c.id < :start"] if order == "random" else [""]:
+                for _ in range(_TRIES):
+                    if len(taken) >= limit:
+                        return taken
+                    values = {"wanted": limit - len(taken), "first": len(taken)} | ({"start": start} if where else {})
+                    free, found = await self._take(connection, holder, key, order, video_id, where, values)
+                    taken += found
+                    if len(found) == free:
+                        break  # else somebody took the same clip between our look and our lock: we look again
+            return taken
+
+    async def _again(self, connection: AsyncConnection, holder: str, key: str) -> list[UUID]:
+        query = """
+            UPDATE app.lease l SET expires_at = now() + make_interval(secs => :lease_s)
+            FROM projection.clip c
+            WHERE l.holder = :holder AND l.idempotency_key = :key AND c.id = l.clip_id AND c.state = 'pending_review'
+            RETURNING l.clip_id, l.place
+        """
+        rows = await connection.execute(text(query), {"holder": holder, "key": key, "lease_s": self._lease_s})
+        return [row.clip_id for row in sorted(rows, key=lambda row: row.place)]
+
+    async def _take(
+        self,
+        connection: AsyncConnection,
+        holder: str,
+        key: str,
+        order: Order,
+        video_id: UUID | None,
+        where: str,
+        values: Mapping[str, object],
+    ) -> tuple[int, list[UUID]]:
+        """How many clips looked free, and those that are ours now."""
+        said = {**values, "holder": holder, "key": key, "lease_s": self._lease_s}
+        if video_id is not None:
+            where += " AND c.video_id = :video_id"
+            said["video_id"] = video_id
+        rows = (await connection.execute(text(_TAKE.format(order=_ORDERS[order], where=where)), said)).all()
+        ours = sorted((row.place, row.clip_id) for row in rows if row.clip_id is not None)
+        return int(rows[0].free), [clip_id for _, clip_id in ours]
+
+    async def beat(self, holder: str) -> int:
+        """A sign of life: keep all that a reviewer holds for as long again. Returns how many clips they hold."""
+        query = """
+            UPDATE app.lease SET expires_at = now() + make_interval(secs => :lease_s)
+            WHERE holder = :holder AND expires_at > now()
+        """
+        async with self._engine.begin() as connection:
+            found = await connection.execute(text(query), {"holder": holder, "lease_s": self._lease_s})
+            return int(found.rowcount)
+
+    async def release(self, holder: str, clip_ids: Collection[UUID] | None = None) -> int:
+        """Hand clips back; all that a reviewer holds where none are named. Returns how many they were."""
+        query = "DELETE FROM app.lease WHERE holder = :holder"
+        values: dict[str, object] = {"holder": holder}
+        if clip_ids is not None:
+            query += " AND clip_id = ANY(:clips)"
+            values["clips"] = list(clip_ids)
+        async with self._engine.begin() as connection:
+            return int((await connection.execute(text(query), values)).rowcount)
+
+    async def present(self) -> list[Present]:
+        """Who is on which video."""
+        query = """
+            SELECT l.video_id, l.holder, count(*) AS clips, min(l.taken_at) AS since, max(l.expires_at) AS until
+            FROM app.lease l WHERE l.expires_at > now()
+            GROUP BY l.video_id, l.holder ORDER BY since, l.holder, l.video_id
+        """
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(text(query))
+            return [Present(row.video_id, row.holder, row.clips, row.since, row.until) for row in rows]

@@ -1,0 +1,160 @@
+"""What people do about stages: give a failed message to its stage again, wait for it no more, let a stage rest."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+from heaters_contracts.fact import Fact, Lane, Told, parse_subject, tell
+from heaters_contracts.facts import StageDiscarded, StagePaused, StageRequested, StageResumed
+from heaters_contracts.ids import NIL
+from heaters_contracts.pipeline import PIPELINE
+from heaters_edges import telemetry
+from heaters_edges.bus import Ack
+
+from heaters_review_api.core.tables import Failure
+from heaters_review_api.db.passed import Passed
+from heaters_review_api.db.queries import Queries
+
+log = logging.getLogger(__name__)
+
+
+class StageBus(Protocol):
+    """Who can tell a fact, and set down which stages rest."""
+
+    async def publish(self, told: Told[Fact], *, expect: int | None = None) -> Ack:
+        """Store a fact."""
+
+    async def set_paused(self, stage: str, reason: str | None) -> None:
+        """Let a stage rest for a reason, or work again."""
+
+
+class NoSuchFailure(Exception):
+    """There is no failure of this id."""
+
+
+class NoSuchStage(Exception):
+    """PIPELINE has no such kind of work."""
+
+
+class AlreadySettled(Exception):
+    """The failure needs nobody any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """One stage, and whether it rests."""
+
+    stage: str
+    service: str
+    paused: bool
+    by: str | None
+    reason: str
+
+
+class Stages:
+    """Tells what people want of stages."""
+
+    def __init__(self, bus: StageBus, queries: Queries, passed: Passed, *, timeout_s: float) -> None:
+        self._bus = bus
+        self._queries = queries
+        self._passed = passed
+        self._timeout_s = timeout_s
+
+    async def retry(self, failure_id: UUID, *, by: str, idempotency_key: str) -> int:
+        """Give what failed to its stage again; returns the sequence of the fact that says so.
+
+        Raises:
+            NoSuchFailure: see there.
+            AlreadySettled: it is not open any more.
+        """
+        failure = await self._open(failure_id)
+        fact = StageRequested(
+            stage=failure.stage,
+            message_sequence=failure.message_sequence,
+            by=by,
+            idempotency_key=idempotency_key,
+        )
+        return await self._tell(fact, failure.video_id, parse_subject(failure.message_subject).lane)
+
+    async def discard(self, failure_id: UUID, *, by: str, idempotency_key: str) -> int:
+        """Wait no more for what failed; its state stays, and it leaves the list. Raises what `retry` raises."""
+        failure = await self._open(failure_id)
+        fact = StageDiscarded(
+            stage=failure.stage,
+            message_sequence=failure.message_sequence,
+            by=by,
+            idempotency_key=idempotency_key,
+        )
+        return await self._tell(fact, failure.video_id, parse_subject(failure.message_subject).lane)
+
+    async def pause(self, stage: str, *, reason: str, by: str, idempotency_key: str) -> int:
+        """Let a stage take no more work; what it has in hand it finishes.
+
+        Raises:
+            NoSuchStage: see there.
+        """
+        _require(stage)
+        sequence = await self._tell(
+            StagePaused(stage=stage, by=by, reason=reason, idempotency_key=idempotency_key), NIL, "interactive"
+        )
+        await self._bus.set_paused(stage, reason)
+        return sequence
+
+    async def resume(self, stage: str, *, by: str, idempotency_key: str) -> int:
+        """Let a stage work again. Raises what `pause` raises."""
+        _require(stage)
+        sequence = await self._tell(
+            StageResumed(stage=stage, by=by, idempotency_key=idempotency_key), NIL, "interactive"
+        )
+        await self._bus.set_paused(stage, None)
+        return sequence
+
+    async def all(self) -> list[StageState]:
+        """Every stage, in the pipeline's order."""
+        said = {stage.name: stage for stage in await self._queries.stages()}
+        return [
+            StageState(
+                work.name,
+                work.by,
+                bool((now := said.get(work.name)) and now.paused),
+                now.by if now else None,
+                now.reason if now else "",
+            )
+            for work in PIPELINE
+        ]
+
+    async def remind(self) -> None:
+        """Set down again which stages rest: a replica may have died between telling it and setting it down."""
+        for stage in await self._queries.stages():
+            await self._bus.set_paused(stage.name, stage.reason if stage.paused else None)
+
+    async def _open(self, failure_id: UUID) -> Failure:
+        failure = await self._queries.failure(failure_id)
+        if failure is None:
+            raise NoSuchFailure(f"there is no failure {failure_id}")
+        if not failure.open:
+            raise AlreadySettled(
+                f"this failure was {failure.settled} already" if failure.settled else "the stage has done it since"
+            )
+        return failure
+
+    async def _tell(self, fact: Fact, video_id: UUID, lane: Lane) -> int:
+        told = tell(
+            fact,
+            video_id=video_id,
+            lane=lane,
+            cause=None,
+            time=datetime.now(UTC),
+            traceparent=telemetry.traceparent(),
+        )
+        ack = await self._bus.publish(told)
+        await self._passed.wait_for(ack.sequence, timeout_s=self._timeout_s)
+        return ack.sequence
+
+
+def _require(stage: str) -> None:
+    known = [work.name for work in PIPELINE]
+    if stage not in known:
+        raise NoSuchStage(f"there is no stage {stage!r}; there are {', '.join(known)}")

@@ -1,0 +1,126 @@
+"""The real review-api as a process of its own, on servers of its own: for tests that kill it, or send it anything whatever."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from heaters_contracts.fact import Fact, Told
+from heaters_edges.bus import Bus
+from heaters_local.servers import NatsServer, PostgresServer, S3Server, free_port
+from heaters_review_api.settings import Settings
+from pydantic import SecretStr
+
+TOKEN = "a-token-for-tests"
+
+
+class ReviewProcess:
+    """NATS, Postgres, S3 and one review-api."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.kills = 0
+
+    def __enter__(self) -> Self:
+        enter = self._stack.enter_context
+        try:
+            nats = enter(NatsServer(self._folder / "nats", free_port()))
+            self.postgres = enter(PostgresServer(self._folder / "postgres", free_port()))
+            s3 = enter(S3Server(self._folder / "s3", free_port()))
+            wanted: dict[str, Any] = {
+                "nats_url": nats.url,
+                "s3_endpoint": s3.endpoint,
+                "s3_bucket": "heaters",
+                "s3_access_key": s3.access_key,
+                "s3_secret_key": s3.secret_key,
+                "cache_dir": self._folder / "cache",
+                "free_space_bytes": 0,
+                "listen": f"127.0.0.1:{free_port()}",
+                "database_url": self.postgres.dsn,
+                "token": TOKEN,
+            }
+            self.settings = Settings(**wanted)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._stack.close()
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        with (self._folder / "review-api.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "heaters_review_api"], env=self._environment(), stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                if httpx.get(f"{self.address}/readyz", trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"review-api is not ready:\n{self.log()[-3000:]}")
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        if self._process:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(10)
+            self._process = None
+            self.kills += 1
+
+    def stop(self) -> None:
+        """As an operator would."""
+        if self._process:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(10)
+            self._process = None
+
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self._folder / "review-api.log").read_text()
+
+    @property
+    def address(self) -> str:
+        return f"http://{self.settings.listen}"
+
+    def client(self) -> httpx.AsyncClient:
+        """Signed in."""
+        return httpx.AsyncClient(
+            base_url=self.address, headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=30
+        )
+
+    @asynccontextmanager
+    async def bus(self) -> AsyncIterator[Bus]:
+        bus = Bus(self.settings, source="tests")
+        await bus.connect()
+        try:
+            yield bus
+        finally:
+            await bus.close()
+
+    async def tell(self, facts: Iterable[Told[Fact]]) -> None:
+        """Tell facts to the stream."""
+        async with self.bus() as bus:
+            for told in facts:
+                await bus.publish(told)
+
+    def _environment(self) -> dict[str, str]:
+        said = {}
+        for name, value in self.settings.model_dump(exclude={"lanes"}).items():
+            if value is not None:
+                text = value.get_secret_value() if isinstance(value, SecretStr) else value
+                said[f"HEATERS_{name.upper()}"] = str(text)
+        return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}

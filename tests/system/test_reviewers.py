@@ -1,0 +1,284 @@
+"""Many reviewers at once, whose connections break, and a review-api that is killed under their hands.
+
+HEATERS_REVIEWERS_CLIPS makes it longer: 300 clips unless it says otherwise, 10,000 for the long form.
+"""
+
+import asyncio
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from heaters_contracts.fact import decode
+from heaters_contracts.facts import ClipApproved
+from heaters_review_api.__main__ import migrate_all
+from heaters_review_api.db import schema
+from heaters_review_api.db.engine import make_engine
+from heaters_review_api.db.rebuild import rebuild
+from review_process import ReviewProcess
+from sqlalchemy import text
+from told_films import ToldFilm
+
+CLIPS = int(os.environ.get("HEATERS_REVIEWERS_CLIPS", "300"))
+REVIEWERS = 20
+ACTIONS = max(15, 2 * CLIPS // REVIEWERS)
+KILLS = 2 if CLIPS <= 1000 else 3
+_AGAIN_S = 0.1
+_PATIENCE = 400
+
+
+@pytest.fixture(scope="module")
+def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewProcess]:
+    with ReviewProcess(tmp_path_factory.mktemp("reviewers")) as process:
+        yield process
+
+
+@dataclass
+class Said:
+    """What reviewers have asked for under each key, and what they know of it."""
+
+    whole: int
+    """How many answers there will be, about."""
+
+    decided: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    """With what was asked, and why not."""
+    unknown: set[str] = field(default_factory=set)
+    handed: list[tuple[UUID, ...]] = field(default_factory=list)
+    codes: Counter[int] = field(default_factory=Counter)
+    broken: int = 0
+    due: dict[int, asyncio.Event] = field(default_factory=dict)
+    """Set once so many answers have come."""
+
+    def answered(self, status: int) -> None:
+        self.codes[status] += 1
+        for count, event in self.due.items():
+            if self.codes.total() >= count:
+                event.set()
+
+
+class Reviewer:
+    """Takes clips, and decides at random. Asks again with the same key after a broken connection, or sometimes never again."""
+
+    def __init__(self, number: int, review: ReviewProcess, films: list[ToldFilm], said: Said) -> None:
+        self._dice = Random(number)
+        self._review = review
+        self._films = films
+        self._said = said
+
+    async def work(self, actions: int) -> None:
+        async with self._review.client() as client:
+            for _ in range(actions):
+                await self._act(client)
+
+    async def _act(self, client: httpx.AsyncClient) -> None:
+        roll = self._dice.random()
+        if roll < 0.62:
+            await self._judge_next(client)
+        elif roll < 0.72:
+            await self._send(client, "/api/undo", {})
+        elif roll < 0.76:
+            await self._send(client, "/api/redo", {})
+        elif roll < 0.92:
+            await self._change_cut(client)
+        else:
+            await self._touch_any(client)
+
+    async def _judge_next(self, client: httpx.AsyncClient) -> None:
+        handed = await self._send(client, "/api/queue/next", {"limit": 1, "order": "random"}, decides=False)
+        if handed is None or not handed["items"]:
+            return
+        self._said.handed.append(tuple(UUID(clip["id"]) for clip in handed["items"]))
+        verdict = self._dice.choice(("approve", "skip", "skip", "archive"))
+        await self._send(client, f"/api/clips/{handed['items'][0]['id']}/verdict", {"verdict": verdict})
+
+    async def _change_cut(self, client: httpx.AsyncClient) -> None:
+        film = self._dice.choice(self._films)
+        cut = self._dice.randrange(1, film.clips) * film.clip_frames
+        wish: dict[str, Any] = {"operation": self._dice.choice(("remove", "move", "add")), "frame": cut}
+        if wish["operation"] == "move":
+            wish["to"] = cut + self._dice.choice((-7, 7))
+        if wish["operation"] == "add":
+            wish["frame"] = cut + film.clip_frames // 2
+        await self._send(client, f"/api/videos/{film.id}/cuts", wish)
+
+    async def _touch_any(self, client: httpx.AsyncClient) -> None:
+        """Something on a clip that was not handed out: others may be at it in the same moment."""
+        film = self._dice.choice(self._films)
+        answer = await self._ask(client, "GET", f"/api/clips?video={film.id}&limit=50")
+        if answer is None or answer.status_code != 200:
+            return
+        clip = self._dice.choice(answer.json()["items"])["id"]
+        path, wish = self._dice.choice(
+            (
+                (f"/api/clips/{clip}/verdict", {"verdict": "skip"}),
+                (f"/api/clips/{clip}/group", {"beside": "next"}),
+                (f"/api/clips/{clip}/annotation", {"tags": ["seen"], "note": "by a test"}),
+                ("/api/selection/verdict", {"clips": [clip], "verdict": "archive"}),
+            )
+        )
+        await self._send(client, path, wish)
+
+    async def _send(self, client: httpx.AsyncClient, path: str, wish: Any, *, decides: bool = True) -> Any:
+        """Ask until there is an answer, always with one key; give up in the middle now and then."""
+        key, gives_up = str(uuid4()), self._dice.random() < 0.03
+        if decides:
+            self._said.unknown.add(key)
+        for _ in range(_PATIENCE):
+            hurry = self._dice.random() < 0.08
+            answer = await self._ask(
+                client, "POST", path, json=wish, key=key, within_s=self._dice.uniform(0.001, 0.03) if hurry else 30
+            )
+            if answer is not None and answer.status_code < 500 and "video_is_still" not in answer.text:
+                if decides:
+                    self._said.unknown.discard(key)
+                    if answer.status_code == 200:
+                        self._said.decided.add(key)
+                    else:
+                        self._said.refused[key] = f"{path} {wish}: {answer.text}"
+                self._said.answered(answer.status_code)
+                return answer.json() if answer.status_code == 200 else None
+            if gives_up:
+                return None
+            await asyncio.sleep(_AGAIN_S)
+        raise AssertionError(f"{path} was not answered after {_PATIENCE} times; the last answer: {answer}")
+
+    async def _ask(
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        key: str | None = None,
+        within_s: float = 30,
+    ) -> httpx.Response | None:
+        """One request; None if the connection broke, or was broken by us."""
+        headers = {"Idempotency-Key": key} if key else {}
+        try:
+            async with asyncio.timeout(within_s):
+                return await client.request(method, path, json=json, headers=headers)
+        except (httpx.TransportError, TimeoutError):
+            self._said.broken += 1
+            return None
+
+
+async def _kill_now_and_then(review: ReviewProcess, said: Said) -> None:
+    """Kill it when a third of all has been answered, and so on."""
+    moments = [said.whole * n // (KILLS + 1) for n in range(1, KILLS + 1)]
+    said.due = {moment: asyncio.Event() for moment in moments}
+    for moment in moments:
+        await said.due[moment].wait()
+        await asyncio.to_thread(review.kill)
+        await asyncio.to_thread(review.start)
+
+
+async def _rows(review: ReviewProcess) -> dict[str, list[str]]:
+    engine = make_engine(review.settings)
+    found = {}
+    async with engine.connect() as connection:
+        for table in schema.PROJECTION:
+            rows = await connection.execute(text(f"SELECT t::text FROM {table} t ORDER BY 1"))  # noqa: S608 - our own table names
+            found[str(table)] = [row[0] for row in rows]
+    await engine.dispose()
+    return found
+
+
+async def _until_shown(review: ReviewProcess) -> None:
+    """Wait until the tables hold all that the stream does."""
+    engine = make_engine(review.settings)
+    async with review.bus() as bus, engine.connect() as connection:
+        last = await bus.last_sequence()
+        for _ in range(600):
+            if (await connection.execute(text("SELECT sequence FROM projection.checkpoint"))).scalar_one() >= last:
+                break
+            await asyncio.sleep(0.05)
+    await engine.dispose()
+
+
+async def _facts_by_key(review: ReviewProcess, films: list[ToldFilm]) -> dict[str, list[tuple[str, str]]]:
+    """Idempotency key -> what was told under it: the type, and the fact's own key, that no two of them may share."""
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    async with review.bus() as bus:
+        for film in films:
+            for message in await bus.history(film.id):
+                told = decode(message.subject, message.headers, message.data)
+                fact: Any = told.fact
+                if isinstance(fact, ClipApproved) and told.cause is not None:
+                    continue  # the order that follows from another decision: nobody asked for it under a key
+                if key := getattr(fact, "idempotency_key", ""):
+                    found[key].append((fact.TYPE, fact.key()))
+    return found
+
+
+async def test_no_decision_is_lost_or_doubled_while_the_server_is_killed(review: ReviewProcess) -> None:
+    films = [ToldFilm(f"film-{n}", clips=50) for n in range(max(1, CLIPS // 50))]
+    await migrate_all(review.settings)
+    await review.tell(told for film in films for told in film.facts())
+    await asyncio.to_thread(review.start)
+    said = Said(REVIEWERS * ACTIONS)
+
+    killing = asyncio.create_task(_kill_now_and_then(review, said))
+    await asyncio.gather(*(Reviewer(n, review, films, said).work(ACTIONS) for n in range(REVIEWERS)))
+    await killing
+    await _until_shown(review)
+    async with review.client() as client:
+        shown = [(await client.get(f"/api/videos/{film.id}")).json() for film in films]
+    await asyncio.to_thread(review.stop)
+    told = await _facts_by_key(review, films)
+    live = await _rows(review)
+    engine = make_engine(review.settings)
+    await rebuild(engine)
+    await engine.dispose()
+    replayed = await _rows(review)
+
+    print(
+        f"\n{len(said.decided)} decided, {len(said.refused)} refused, {len(said.unknown)} given up, {said.broken} broken;"
+    )
+    print(f"{dict(said.codes)}; {len(said.handed)} handed out; {sum(map(len, told.values()))} facts")
+    assert review.kills == KILLS
+    assert said.decided
+    lost = said.decided - told.keys()
+    assert not lost, f"{len(lost)} decisions were answered and are not in the stream"
+    made_up = {key: (said.refused.get(key), told[key]) for key in told.keys() - said.decided - said.unknown}
+    assert not made_up, f"{len(made_up)} were refused or never asked for, and are in the stream: {made_up}"
+    doubled = {key: facts for key, facts in told.items() if len(facts) != 1}
+    assert not doubled, f"{len(doubled)} keys stand for more than one fact: {doubled}"
+    for film, video in zip(films, shown, strict=True):
+        edges = [(clip["start"], clip["end"]) for clip in video["clips_list"] if clip["state"] != "superseded"]
+        assert edges[0][0] == 0
+        assert edges[-1][1] == film.frames
+        assert all(a[1] == b[0] for a, b in pairwise(edges))
+    assert replayed == live
+
+
+async def test_no_clip_is_handed_to_two(review: ReviewProcess) -> None:
+    films = [ToldFilm(f"handed-{n}", clips=50) for n in range(2)]
+    await review.tell(told for film in films for told in film.facts())
+    await asyncio.to_thread(review.start)
+    await _until_shown(review)
+
+    async def take(client: httpx.AsyncClient) -> list[str]:
+        taken: list[str] = []
+        for film in films:
+            while True:
+                wish = {"limit": 3, "video": str(film.id)}
+                answer = await client.post("/api/queue/next", json=wish, headers={"Idempotency-Key": str(uuid4())})
+                items = answer.json()["items"]
+                if not items:
+                    break
+                taken += [clip["id"] for clip in items]
+        return taken
+
+    async with review.client() as client:
+        taken = [id_ for ids in await asyncio.gather(*(take(client) for _ in range(REVIEWERS))) for id_ in ids]
+
+    assert len(taken) == len(set(taken))
+    assert len(taken) == sum(film.clips for film in films)
+    await asyncio.to_thread(review.stop)
