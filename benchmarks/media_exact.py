@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from heaters_media.export import export
 from heaters_media.film import FilmKind, read_number, read_numbers, render_film
 from heaters_media.playback import mux_playback, plan_playback
@@ -54,7 +55,7 @@ def _opencv(path: Path) -> list[int]:
         more, picture = film.read()
         if not more:
             return numbers
-        numbers.append(read_number(picture))
+        numbers.append(read_number(np.asarray(picture, np.uint8)))
 
 
 def _wrong(shown: Sequence[int], start: int, end: int) -> int:

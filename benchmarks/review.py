@@ -135,7 +135,7 @@ def _rows_differing(connection: psycopg.Connection[Any]) -> tuple[int, int]:
     for table in schema.PROJECTION:
         now, then = f"SELECT t::text FROM {table} t", f"SELECT row FROM before.{table.name}"  # noqa: S608 - as above
         for one, other in ((now, then), (then, now)):
-            counted = connection.execute(f"SELECT count(*) FROM ({one} EXCEPT ALL {other}) d").fetchone()  # type: ignore[arg-type]  # noqa: S608 - as above
+            counted = connection.execute(f"SELECT count(*) FROM ({one} EXCEPT ALL {other}) d").fetchone()  # noqa: S608 - as above
             differing += counted[0] if counted else 0
         counted = connection.execute(f"SELECT count(*) FROM before.{table.name}").fetchone()  # noqa: S608 - as above
         rows += counted[0] if counted else 0
@@ -373,14 +373,14 @@ def _plans(world: _World, waiting: Film, decided: Film) -> dict[str, str]:
             "auto_explain.log_min_duration = 0",
             "auto_explain.log_analyze = on",
         ):
-            connection.execute(f"ALTER DATABASE heaters SET {setting}")  # type: ignore[arg-type]  # our own words
+            connection.execute(f"ALTER DATABASE heaters SET {setting}")
         begin = world.postgres.log.stat().st_size
         with _review_api(world):
             asyncio.run(_touch_everything(world, waiting, decided))
         for setting in ("session_preload_libraries", "auto_explain.log_min_duration", "auto_explain.log_analyze"):
-            connection.execute(f"ALTER DATABASE heaters RESET {setting}")  # type: ignore[arg-type]  # our own words
+            connection.execute(f"ALTER DATABASE heaters RESET {setting}")
     log = world.postgres.log.read_bytes()[begin:].decode(errors="replace")
-    found = {}
+    found: dict[str, str] = {}
     for entry in re.split(r"\n(?!\t)", log):
         _, _, said = entry.partition("Query Text: ")
         lines = said.replace("\t", "").splitlines()
