@@ -152,6 +152,19 @@ class Api:
         answer = self._ask("POST", f"/api/clips/{clip_id}/verdict", json={"verdict": "approve"}, headers=_key(None))
         return cast("Verdict", answer)
 
+    def download(self, clip_id: str, file: Path) -> None:
+        """Save a clip's export, as anybody who may download it gets it."""
+        try:
+            with self._http.stream("GET", f"/api/clips/{clip_id}/download", follow_redirects=True) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ApiError(answer.status_code, _problem(answer))
+                with file.open("wb") as out:
+                    for chunk in answer.iter_bytes():
+                        out.write(chunk)
+        except httpx.TransportError as error:
+            raise Unreachable(f"the export of {clip_id} does not come ({error})") from error
+
     def similar(self, clip_id: str, *, limit: int = 5) -> list[Neighbour]:
         """The clips that are most like one, nearest first."""
         answer = self._ask("GET", f"/api/clips/{clip_id}/similar", params={"limit": limit})

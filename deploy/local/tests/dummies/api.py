@@ -6,8 +6,10 @@ A file whose name has `broken` in it fails in the preprocessor; `stuck` never mo
 import http.server
 import json
 import os
+import tempfile
 import urllib.parse
 import uuid
+from pathlib import Path
 from typing import Any
 
 uploads: dict[str, int] = {}
@@ -25,6 +27,14 @@ def make_video(name: str, lane: str, options: dict[str, Any]) -> str:
         **{"failures": 0, "requested_at": "2026-01-01T00:00:00Z", "looks": 0, "options": options, "failures_list": []},
     }
     return video_id
+
+
+def exported(frames: int) -> bytes:
+    """A film of so many frames."""
+    from heaters_media.film import FilmKind, render_film  # slow to import, and few tests go that far
+
+    with tempfile.TemporaryDirectory() as folder:
+        return render_film(Path(folder) / "clip.mp4", FilmKind(frames=frames)).read_bytes()
 
 
 def fail(video: dict[str, Any], stage: str, reason: str) -> None:
@@ -75,12 +85,14 @@ class Api(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self, status: int, body: object) -> None:
-        text = json.dumps(body).encode()
+        self.send(status, "application/json" if status < 400 else "application/problem+json", json.dumps(body).encode())
+
+    def send(self, status: int, content_type: str, data: bytes) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json" if status < 400 else "application/problem+json")
-        self.send_header("content-length", str(len(text)))
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(data)))
         self.end_headers()
-        self.wfile.write(text)
+        self.wfile.write(data)
 
     def parts(self) -> tuple[list[str], dict[str, str]]:
         url = urllib.parse.urlsplit(self.path)
@@ -111,6 +123,8 @@ class Api(http.server.BaseHTTPRequestHandler):
                     if query.get("video") in (None, clip["video_id"]) and query.get("state") in (None, clip["state"])
                 ]
                 self.answer(200, {"items": found, "next": None})
+            case ["api", "clips", clip_id, "download"], _ if clip_id in clips:
+                self.send(200, "video/mp4", exported(clips[clip_id]["frames"]))
             case ["api", "clips", clip_id, "similar"], query:
                 others = [clip for clip in clips.values() if clip["id"] != clip_id and clip["state"] == "embedded"]
                 items = [{"clip": clip, "similarity": 0.75} for clip in others[: int(query["limit"])]]

@@ -1,6 +1,7 @@
 """`heaters demo`: the whole flow on one video, as `make demo` runs it."""
 
 import json
+import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -77,14 +78,32 @@ def _finish(out: Console, home: Home, api: Api, video: VideoDetail, *, patience_
     said(out, f"all embedded {time.monotonic() - began_s:.1f} s after the first approval")
     clips = current(seen)
     nearest = {clip["id"]: next(iter(api.similar(clip["id"], limit=1)), None) for clip in clips}
+    decoded = _decoded(api, clips)
     out.print(clips_table(clips, nearest))
     out.print(stages_table(seen))
     result = home.path / "demo.json"
-    result.write_text(json.dumps(_record(seen, clips, nearest), indent=2) + "\n")
+    result.write_text(json.dumps(_record(seen, clips, nearest, decoded), indent=2) + "\n")
     said(out, f"written: {result}")
+    if wrong := [clip["id"] for clip in clips if decoded[clip["id"]] != clip["frames"]]:
+        raise click.ClickException(f"these exports do not have their clips' frames: {', '.join(wrong)}")
 
 
-def _record(video: VideoDetail, clips: Sequence[Clip], nearest: Mapping[str, Neighbour | None]) -> dict[str, Any]:
+def _decoded(api: Api, clips: Sequence[Clip]) -> dict[str, int]:
+    """Clip id -> frames that its export decodes to, here and now, as whoever downloads it would find."""
+    from heaters_media.keyframes import count_frames  # PyAV is slow to import, and only this needs it
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clip.mp4"
+        for clip in clips:
+            api.download(clip["id"], file)
+            found[clip["id"]] = count_frames(file)
+    return found
+
+
+def _record(
+    video: VideoDetail, clips: Sequence[Clip], nearest: Mapping[str, Neighbour | None], decoded: Mapping[str, int]
+) -> dict[str, Any]:
     facts = ("id", "title", "state", "frames", "duration_ticks", "time_base", "segments_total")
     return {
         "video": {key: video[key] for key in facts},  # type: ignore[literal-required] # keys of a constant above
@@ -95,7 +114,7 @@ def _record(video: VideoDetail, clips: Sequence[Clip], nearest: Mapping[str, Nei
                 "start": clip["start"],
                 "end": clip["end"],
                 "state": clip["state"],
-                "frames_decoded": clip["frames_decoded"],
+                "frames_decoded": decoded[clip["id"]],
                 "object": clip["object"],
                 "nearest": _neighbour(nearest[clip["id"]]),
             }
