@@ -12,6 +12,7 @@ from heaters_contracts.facts import VideoDownloaded, VideoRequested
 from heaters_contracts.ingest import Options, S3Source, Source, UploadSource, UrlSource
 from heaters_downloader.core import AddressPolicy, ForbiddenAddress, ForbiddenBucket, Gone, Limits, TooLarge
 from heaters_downloader.handler import download
+from heaters_edges import job as jobs
 from heaters_edges.failure import MissingObject
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects
@@ -42,6 +43,11 @@ def objects(store: Buckets, tmp_path: Path) -> Objects:
 def asked(source: Source) -> Told[VideoRequested]:
     fact = VideoRequested(source=source, requester="test", request_id="1", options=Options(tags=("night",)))
     return tell(fact, video_id=uuid4(), lane="bulk", cause=None, time=datetime.now(UTC))
+
+
+@pytest.fixture(autouse=True)
+def _job() -> None:
+    jobs.begin(jobs.Job("download", deadline_s=60, memory_bytes=1 << 30))
 
 
 async def brought(told: Told[VideoRequested], objects: Objects, store: Buckets, **more: object) -> VideoDownloaded:

@@ -6,7 +6,6 @@ Streams and consumers are made by `streams.migrate` and never altered here.
 import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -274,19 +273,21 @@ class Bus:
         while True:
             subscription = None
             try:
-                reconnects = self.client.stats["reconnects"]
                 subscription = await self._subscribe_from(position + 1)
-                consumer_checked = time.monotonic()
+                silent = 0
                 while True:
                     try:
                         first = await subscription.next_msg(timeout=1)
                     except (NatsTimeout, TimeoutError):
-                        if time.monotonic() - consumer_checked > 10 or self.client.stats["reconnects"] != reconnects:
-                            # An ephemeral consumer dies with its server; nothing is said then, so ask.
-                            reconnects = self.client.stats["reconnects"]
-                            await subscription.consumer_info()  # type: ignore[attr-defined]  # a JetStream subscription has it
-                            consumer_checked = time.monotonic()
+                        # A consumer may die with its server, or fall silent after a reconnect; nothing is said then, so look.
+                        if await self._next_after(position) is not None:
+                            silent += 1
+                            if silent >= 2:
+                                raise BusError(
+                                    f"the consumer is silent, though the stream goes on after {position}"
+                                ) from None
                         continue
+                    silent = 0
                     batch = [stored_from(first)]
                     while len(batch) < most and subscription.pending_msgs:
                         batch.append(stored_from(await subscription.next_msg(timeout=1)))
@@ -313,6 +314,16 @@ class Bus:
         return await self.jetstream.subscribe(
             "heaters.>", stream=FACTS_STREAM, ordered_consumer=True, config=config, pending_msgs_limit=65536
         )
+
+    async def _next_after(self, sequence: int) -> int | None:
+        """The sequence of the next message that the facts stream has; None if there is none."""
+        try:
+            found = await self.jetstream.get_msg(
+                FACTS_STREAM, seq=sequence + 1, subject="heaters.>", next=True, direct=True
+            )
+        except NotFoundError:
+            return None
+        return found.seq
 
     async def message(self, sequence: int) -> Stored | None:
         """One message of the facts stream; None if it is not there, or not any more."""
