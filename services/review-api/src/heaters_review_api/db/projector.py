@@ -173,8 +173,6 @@ class Projector:
         try:
             async with driver.pipeline(), driver.cursor() as cursor:
                 await cursor.execute("BEGIN")
-                # What a crash of the database may take back is told again by the stream: no fact waits for its disk.
-                await cursor.execute("SET LOCAL synchronous_commit = off")
                 await cursor.execute(_MOVE_CHECKPOINT, (last, self.position), prepare=True)
                 for statement in statements:
                     await cursor.execute(statement.sql, statement.parameters, prepare=True)
