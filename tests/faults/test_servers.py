@@ -1,4 +1,4 @@
-"""Killing a server under the services: NATS or S3 comes back with its data, and every video is finished."""
+"""Killing a server under the services: NATS, Postgres or S3 comes back with its data, and every video is finished."""
 
 import os
 import signal
@@ -20,6 +20,7 @@ def test_servers_that_are_killed_at_work_lose_nothing(tmp_path: Path) -> None:
         kill(home, "nats")
         kill(home, "s3")
         video = in_review(api, video_id)
+        kill(home, "postgres")
         for clip in video["clips_list"]:
             wait_for(lambda clip=clip: approved(api, clip["id"]), "an approval")
         kill(home, "s3")
