@@ -32,7 +32,7 @@ test: setup ## every test, against the same real servers (ARGS= for pytest)
 check: setup ## format, lint, types, import laws
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy libs/*/src services/*/src deploy/local/src benchmarks
+	$(VENV)/bin/mypy libs/*/src services/*/src deploy/local/src deploy/checks benchmarks
 	$(VENV)/bin/lint-imports --no-cache
 
 bench: setup ## measure beside the peers (ONLY=name)
@@ -41,6 +41,7 @@ bench: setup ## measure beside the peers (ONLY=name)
 docs: setup ## make the generated documents again
 	$(PY) -m heaters_contracts.schemas libs/contracts/schemas
 	$(PY) -m heaters_contracts.document docs/pipeline.md
+	$(PY) -m deploy.checks.settings docs/settings.md
 
 lock: setup ## resolve all versions anew into constraints.txt
 	UV_FIND_LINKS= $(UV) lock --upgrade

@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     one_message: bool = Field(False, description="do one message and exit, for jobs")
     otlp_endpoint: str | None = Field(None, description="where traces go, OTLP over HTTP; none are sent without it")
     service_instance: str = Field(
-        default_factory=socket.gethostname, description="this replica's name in logs and facts"
+        default_factory=socket.gethostname,
+        description="this replica's name in logs and facts",
+        json_schema_extra={"default_is": "the host's name"},
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 

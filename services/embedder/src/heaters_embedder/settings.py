@@ -12,5 +12,8 @@ class EmbedderSettings(Settings):
     model: str = Field("efficientnet-lite0", description="the model that embeds keyframes")
     keyframes: int = Field(3, gt=0, le=64, description="keyframes a clip")
     torch_threads: int = Field(
-        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2), gt=0, description="threads that the model may use"
+        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
+        gt=0,
+        description="threads that the model may use",
+        json_schema_extra={"default_is": "half of the cores"},
     )
