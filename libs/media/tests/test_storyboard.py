@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from heaters_media.plan import PlannedSegment, plan
 from heaters_media.preprocess import PreprocessedSegment, preprocess
 from heaters_media.profiles import REVIEW
 from heaters_media.storyboard import Storyboard
-from heaters_media.waveform import Waveform
+from heaters_media.waveform import Waveform, loudest
 from PIL import Image
 
 Film = Callable[[str], Path]
@@ -94,3 +95,13 @@ def test_what_is_no_waveform_is_refused(film: Film, tmp_path: Path) -> None:
     for data in (b"text", made.packets.read_bytes()):
         with pytest.raises(BadLedger):
             Waveform.load(data)
+
+
+def test_a_stretch_is_as_loud_as_the_loudest_bucket_that_it_touches() -> None:
+    first = Waveform(1000, 20, 0, np.array([-5, -90], np.int8), np.array([7, 3], np.int8))
+    second = Waveform(1000, 20, 2, np.array([0, -128], np.int8), np.array([127, 1], np.int8))
+
+    # Ticks of 1/100 s: a bucket is two of them.
+    peaks = loudest([second, first], [(0, 1), (0, 2), (1, 3), (3, 5), (5, 8), (8, 20)], Fraction(1, 100))
+
+    assert peaks == [7, 7, 90, 127, 127, None]

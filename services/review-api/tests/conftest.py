@@ -67,6 +67,8 @@ class Story:
     told: list[Told[Fact]] = field(default_factory=list)
     packets: dict[int, ObjectRef] = field(default_factory=dict)
     proxies: dict[int, ObjectRef] = field(default_factory=dict)
+    storyboards: dict[int, ObjectRef] = field(default_factory=dict)
+    waveforms: dict[int, ObjectRef] = field(default_factory=dict)
     table: ObjectRef | None = None
 
     def __post_init__(self) -> None:
@@ -140,6 +142,8 @@ class Story:
             proxy=self.proxies.get(segment.index, ref(f"{at}/proxy.mp4")),
             packets=self.packets.get(segment.index, ref(f"{at}/packets.npz")),
             tiny=ref(f"{at}/tiny.npz"),
+            storyboard=self.storyboards.get(segment.index),
+            waveform=self.waveforms.get(segment.index),
             width_px=64,
             height_px=36,
         )
@@ -337,10 +341,13 @@ class Film:
     segments: list[Segment]
     proxies: dict[int, ObjectRef]
     packets: dict[int, ObjectRef]
+    storyboards: dict[int, ObjectRef]
+    waveforms: dict[int, ObjectRef]
     table: ObjectRef
 
     def story(self) -> Story:
         told = Story(frames=self.frames, proxies=self.proxies, packets=self.packets, table=self.table)
+        told.storyboards, told.waveforms = self.storyboards, self.waveforms
         told.segments = lambda: self.segments  # type: ignore[method-assign]  # its ticks are the film's, not made up
         return told
 
@@ -352,17 +359,20 @@ async def film(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Film:
     *_, whole = plan(path, parts=3)
     assert isinstance(whole, Plan)
     objects = desk.application.desk.objects
-    segments, proxies, packets = [], {}, {}
+    segments, proxies, packets, storyboards, waveforms = [], {}, {}, {}, {}
     for piece in whole.segments:
         out = folder / str(piece.index)
         out.mkdir()
         made = preprocess(path, piece, total_frames=whole.frames, out_dir=out, profile=REVIEW)
         proxies[piece.index] = await objects.put(made.proxy, f"film/proxy-{piece.index}.mp4")
         packets[piece.index] = await objects.put(made.packets, f"film/packets-{piece.index}.npz")
+        storyboards[piece.index] = await objects.put(made.storyboard, f"film/storyboard-{piece.index}.jpg")
+        waveforms[piece.index] = await objects.put(made.waveform, f"film/waveform-{piece.index}.npz")
         segments.append(Segment(**asdict(piece)))
     whole.table.save(folder / "frames.npz")
     table = await objects.put(folder / "frames.npz", "film/frames.npz")
-    return Film(path, tuple(s.frames for s in segments), segments, proxies, packets, table)
+    frames = tuple(s.frames for s in segments)
+    return Film(path, frames, segments, proxies, packets, storyboards, waveforms, table)
 
 
 @pytest.fixture(scope="session")

@@ -546,14 +546,6 @@ async def test_pages_of_ids_give_every_clip_once(desk: Any, story: Any, order: s
         assert found[:2] == [str(film.clip_id(0, 10)), str(film.clip_id(10, 20))]
 
 
-async def test_the_storyboard_is_found_at_an_address_of_the_store(desk: Any, film: Any) -> None:
-    listed = await desk.client.get(f"/api/videos/{film.video_id}/storyboard")
-    sheet = await desk.client.get(f"/api/videos/{film.video_id}/storyboard/0")
-
-    assert listed.json() == {"items": []}
-    assert sheet.status_code == 404
-
-
 def test_every_post_of_the_api_that_decides_asks_for_an_idempotency_key() -> None:
     by_content = {"/api/uploads", "/api/ingest"}
     without = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
@@ -61,3 +63,27 @@ class Waveform:
             rate, bucket_samples, first_bucket = (int(n) for n in numbers)
             low, high = raw(arrays, "low").view(np.int8), raw(arrays, "high").view(np.int8)
             return cls(rate, bucket_samples, first_bucket, low, high)
+
+
+def loudest(parts: Sequence[Waveform], stretches: Sequence[tuple[int, int]], time_base: Fraction) -> list[int | None]:
+    """How loud a video is in each of some stretches.
+
+    Args:
+        parts: waveforms of any of its segments, in any order.
+        stretches: [first tick, past the last), not empty.
+        time_base: seconds a tick.
+
+    Returns:
+        The loudest of the buckets that each stretch touches, 0 to 127 (full scale); None where no part has a bucket of it.
+    """
+    found: list[int | None] = [None] * len(stretches)
+    for part in parts:
+        # int16: -128 has no opposite in int8.
+        loud = np.maximum(np.abs(part.low.astype(np.int16)), np.abs(part.high.astype(np.int16)))
+        a_bucket = Fraction(part.bucket_samples, part.rate) / time_base  # in ticks
+        for n, (low, high) in enumerate(stretches):
+            begin = max(0, low * a_bucket.denominator // a_bucket.numerator - part.first_bucket)
+            past = min(len(loud), -(-high * a_bucket.denominator // a_bucket.numerator) - part.first_bucket)
+            if past > begin:
+                found[n] = max(found[n] or 0, min(127, int(loud[begin:past].max())))
+    return found

@@ -31,6 +31,7 @@ from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
+from heaters_review_api.timeline import Timeline
 from heaters_review_api.web import clips, health, ingest, pages, problems, review, stages, videos, watch
 from heaters_review_api.web.auth import Authentication, Tokens
 from heaters_review_api.web.desk import Desk
@@ -75,6 +76,7 @@ class Application:
             ledgers=ledgers,
             playback=Playback(objects, queries, ledgers, limit_bytes=settings.playback_cache_bytes),
             frames=Frames(objects, queries, ledgers, limit_bytes=settings.frames_cache_bytes),
+            timeline=Timeline(objects, queries, ledgers),
             decisions=Decisions(
                 self.bus,
                 queries,

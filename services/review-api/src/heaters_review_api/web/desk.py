@@ -16,6 +16,7 @@ from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
+from heaters_review_api.timeline import Timeline
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import Tokens
 
@@ -30,6 +31,7 @@ class Desk:
     ledgers: Ledgers
     playback: Playback
     frames: Frames
+    timeline: Timeline
     decisions: Decisions
     leases: Leases
     admission: Admission

@@ -15,6 +15,7 @@ from heaters_review_api.decisions import NoSuchClip, NoSuchVideo, Refused
 from heaters_review_api.frames import NoSuchFrame
 from heaters_review_api.playback import NotPlayable
 from heaters_review_api.stages import AlreadySettled, NoSuchFailure, NoSuchStage
+from heaters_review_api.timeline import NoSuchSpan
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,11 @@ def on_no_frame(request: Request[Any, Any, Any], problem: NoSuchFrame) -> Respon
     return _answer(request, Problem(404, "No such frame", str(problem)))
 
 
+def on_no_span(request: Request[Any, Any, Any], problem: NoSuchSpan) -> Response[Any]:
+    """Not there, or not yet."""
+    return _answer(request, Problem(404, "Nothing to draw", str(problem)))
+
+
 def on_unreadable(request: Request[Any, Any, Any], problem: Unreadable) -> Response[Any]:
     """A body that is not what its contract asks for."""
     return _answer(request, Problem(400, "The request cannot be understood", problem.reason))
@@ -140,6 +146,7 @@ HANDLERS: dict[Any, Any] = {
     NoSuchVideo: on_no_video,
     NotPlayable: on_not_playable,
     NoSuchFrame: on_no_frame,
+    NoSuchSpan: on_no_span,
     Unreadable: on_unreadable,
     Lagging: on_unavailable,
     Unavailable: on_unavailable,

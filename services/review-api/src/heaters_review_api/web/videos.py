@@ -6,18 +6,28 @@ from uuid import UUID
 
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
-from litestar.response import Redirect
 
+from heaters_review_api.core.tables import Video
 from heaters_review_api.db.queries import stage_times, waiting_s
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY
 from heaters_review_api.web.cursors import after_video, read_video
-from heaters_review_api.web.desk import TheDesk
+from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
 
 _MOST_CLIPS = 20_000
 _ANY_FRAME = 2**31 - 1
+_MOST_PEAKS = 20_000
+_FOR_EVER = "private, max-age=31536000, immutable"
+_ASK_AGAIN = "private, no-cache"
 _PICTURE = re.compile(r"([0-9]{1,9})\.jpg")
+
+
+async def _found(desk: Desk, video_id: UUID) -> Video:
+    video = await desk.queries.video(video_id)
+    if video is None:
+        raise Problem(404, "No such video", f"There is no video {video_id}.")
+    return video
 
 
 @get("/api/videos", guards=[ANYBODY], tags=["videos"])
@@ -39,9 +49,7 @@ async def list_videos(
 @get("/api/videos/{video_id:uuid}", guards=[ANYBODY], tags=["videos"])
 async def get_video(desk: TheDesk, video_id: FromPath[UUID]) -> views.VideoDetail:
     """Everything known about one video, in one call."""
-    video = await desk.queries.video(video_id)
-    if video is None:
-        raise Problem(404, "No such video", f"There is no video {video_id}.")
+    video = await _found(desk, video_id)
     counts = await desk.queries.clip_counts([video_id])
     clips = await desk.queries.clips(limit=_MOST_CLIPS, video_id=video_id)
     events = await desk.queries.events(video_id)
@@ -61,33 +69,59 @@ async def get_video(desk: TheDesk, video_id: FromPath[UUID]) -> views.VideoDetai
 
 @get("/api/videos/{video_id:uuid}/storyboard", guards=[ANYBODY], tags=["videos"])
 async def storyboard(desk: TheDesk, video_id: FromPath[UUID]) -> views.Storyboard:
-    """Where the small pictures of the video are: a sheet for each segment that has one; a sheet's comment says what is where."""
-    if await desk.queries.video(video_id) is None:
-        raise Problem(404, "No such video", f"There is no video {video_id}.")
+    """The small pictures of the video: a sheet for each segment that has one, and what lies where on it."""
     return views.Storyboard(
         items=[
             views.StoryboardPart(
-                start=segment.first_frame,
-                end=segment.end_frame,
-                address=f"/api/videos/{video_id}/storyboard/{segment.index}",
+                start=sheet.segment.first_frame,
+                end=sheet.segment.end_frame,
+                address=f"/api/videos/{video_id}/storyboard/{sheet.segment.index}?of={sheet.picture.sha256[:16]}",
+                frames=list(sheet.index.frames),
+                columns=sheet.index.columns,
+                tile_width_px=sheet.index.tile_width_px,
+                tile_height_px=sheet.index.tile_height_px,
             )
-            for segment in await desk.queries.segments(video_id, 0, _ANY_FRAME)
-            if segment.storyboard
+            for sheet in await desk.timeline.sheets(await _found(desk, video_id))
         ]
     )
 
 
-@get("/api/videos/{video_id:uuid}/storyboard/{index:int}", guards=[ANYBODY], status_code=302, tags=["videos"])
-async def storyboard_sheet(desk: TheDesk, video_id: FromPath[UUID], index: FromPath[int]) -> Redirect:
-    """On to the sheet in the store, at an address that is good for a few minutes."""
-    segments = await desk.queries.segments(video_id, 0, _ANY_FRAME)
-    sheet = next((segment.storyboard for segment in segments if segment.index == index), None)
-    if sheet is None:
-        raise Problem(404, "No such sheet", f"Segment {index} of video {video_id} has no storyboard, or not yet.")
-    address = desk.objects.store.url(
-        sheet.key, expires_s=desk.settings.download_expires_s, name=f"storyboard-{index}.jpg"
+@get("/api/videos/{video_id:uuid}/storyboard/{index:int}", guards=[ANYBODY], media_type="image/jpeg", tags=["videos"])
+async def storyboard_sheet(
+    desk: TheDesk, request: Request[Any, Any, Any], video_id: FromPath[UUID], index: FromPath[int]
+) -> Response[bytes]:
+    """A sheet as JPEG. The listed address names its content, so that it may be kept for ever."""
+    data, etag = await desk.timeline.picture(await _found(desk, video_id), index)
+    named = request.query_params.get("of", "")
+    fresh = _FOR_EVER if len(named) == 16 and etag.strip('"').startswith(named) else _ASK_AGAIN
+    headers = {"ETag": etag, "Cache-Control": fresh}
+    if request.headers.get("if-none-match") == etag:
+        return Response(b"", status_code=304, headers=headers, media_type="image/jpeg")
+    return Response(data, headers=headers, media_type="image/jpeg")
+
+
+@get("/api/videos/{video_id:uuid}/waveform", guards=[ANYBODY], tags=["videos"])
+async def waveform(
+    desk: TheDesk,
+    request: Request[Any, Any, Any],
+    video_id: FromPath[UUID],
+    start: Annotated[int, QueryParameter(ge=0)] = 0,
+    end: Annotated[int | None, QueryParameter(ge=1, le=_ANY_FRAME)] = None,
+    most: Annotated[int, QueryParameter(ge=1, le=_MOST_PEAKS)] = 2000,
+) -> Response[views.Waveform | bytes]:
+    """How loud the video is, or its frames [start, end): in as few frames a peak as `most` peaks allow."""
+    loudness = await desk.timeline.loudness(await _found(desk, video_id), start=start, end=end, most=most)
+    headers = {"ETag": loudness.etag, "Cache-Control": _ASK_AGAIN}
+    if request.headers.get("if-none-match") == loudness.etag:
+        return Response(b"", status_code=304, headers=headers, media_type="application/json")
+    view = views.Waveform(
+        start=loudness.start,
+        end=loudness.end,
+        frames_per_peak=loudness.frames_per_peak,
+        peaks=list(loudness.peaks),
+        complete=loudness.complete,
     )
-    return Redirect(address, status_code=302, headers={"Cache-Control": "no-store"})
+    return Response(view, headers=headers)
 
 
 @get("/api/videos/{video_id:uuid}/frames/{name:str}", guards=[ANYBODY], media_type="image/jpeg", tags=["playback"])
@@ -99,10 +133,10 @@ async def frame_picture(
     if said is None:
         raise Problem(404, "No such frame", f"{name[:40]!r} is no frame: ask for <index>.jpg.")
     data, etag = await desk.frames.picture(video_id, int(said[1]))
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
+    headers = {"ETag": etag, "Cache-Control": _FOR_EVER}
     if request.headers.get("if-none-match") == etag:
         return Response(b"", status_code=304, headers=headers, media_type="image/jpeg")
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-HANDLERS = [list_videos, get_video, storyboard, storyboard_sheet, frame_picture]
+HANDLERS = [list_videos, get_video, storyboard, storyboard_sheet, waveform, frame_picture]

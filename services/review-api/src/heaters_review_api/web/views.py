@@ -380,17 +380,38 @@ class PresentList(Struct, frozen=True, kw_only=True):
 
 
 class StoryboardPart(Struct, frozen=True, kw_only=True):
-    """Where the small pictures of frames [start, end) are."""
+    """One sheet with the small pictures of frames [start, end): tiles in rows from the left, `columns` of them in each.
+
+    Tile n shows frame `frames[n]`; its corner is at (n % columns * tile_width_px, n // columns * tile_height_px).
+    """
 
     start: int
     end: int
     address: str
+    frames: list[int]
+    columns: int
+    tile_width_px: int
+    tile_height_px: int
 
 
 class Storyboard(Struct, frozen=True, kw_only=True):
     """Of all segments that have one, in order."""
 
     items: list[StoryboardPart]
+
+
+class Waveform(Struct, frozen=True, kw_only=True):
+    """How loud frames [start, end) are. Peak n stands for frames [start + n * frames_per_peak, ...), the last one up to `end`.
+
+    A peak is 0 to 127 (full scale), or null where the video has no sound or its segment is not ready; `complete` says whether all
+    are ready.
+    """
+
+    start: int
+    end: int
+    frames_per_peak: int
+    peaks: list[int | None]
+    complete: bool
 
 
 class Neighbour(Struct, frozen=True, kw_only=True):
