@@ -1,5 +1,6 @@
 # Two commands on a fresh machine with Python 3.11 and make: `make demo` and `make test`. Everything lands in .venv and .local.
 PYTHON ?= python3
+JOBS   ?= 2
 VENV   := .venv
 PY     := $(VENV)/bin/python
 UV     := $(VENV)/bin/uv
@@ -26,8 +27,8 @@ $(STAMP): constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES)
 demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
 	$(VENV)/bin/heaters demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(ONCE),--once)
 
-test: setup ## every test, against the same real servers (ARGS= for pytest)
-	$(PY) -m pytest $(ARGS)
+test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS= side by side)
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: setup ## format, lint, types, import laws
 	$(VENV)/bin/ruff format --check .
