@@ -14,8 +14,8 @@ import msgspec
 from pydantic import BaseModel
 from sqlalchemy import Table
 
-from heaters_review_api.db.schema import HalfVectorBytes
 from heaters_review_api.db.texts import plain
+from heaters_review_api.db.types import HalfVectorBytes
 
 _NUL = rb"\u0000"
 

@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from heaters_review_api.core.tables import Video
-from heaters_review_api.db.queries import stage_times, waiting_s
+from heaters_review_api.core.times import stage_times, waiting_s
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY
 from heaters_review_api.web.cursors import after_video, read_video

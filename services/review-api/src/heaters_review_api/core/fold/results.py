@@ -1,0 +1,74 @@
+"""What came of an approval: the file, its pictures, what it looks like to a model."""
+
+import base64
+import binascii
+import math
+import struct
+from dataclasses import replace
+
+from heaters_contracts.fact import Fact, Told
+from heaters_contracts.facts import ClipEmbedded, ClipExported, ClipKeyframed
+
+from heaters_review_api.core.fold.history import at_of
+from heaters_review_api.core.fold.standing import discard
+from heaters_review_api.core.tables import Embedding, Tables
+
+
+def exported(t: Tables, fact: ClipExported, told: Told[Fact]) -> None:
+    """An approved clip is a file."""
+    clip = t.clips.get(fact.clip_id)
+    if clip is None or clip.order_id is None or told.cause != clip.order_id:
+        discard(t, fact.object, told)
+    elif clip.export_id is None:
+        t.clips[clip.id] = replace(
+            clip, export_id=told.id, exported_at=at_of(told), export_object=fact.object, proof=fact.proof
+        )
+        t.discarded.pop(fact.object.key, None)
+
+
+def keyframed(t: Tables, fact: ClipKeyframed, told: Told[Fact]) -> None:
+    """A file's key frames are pictures."""
+    clip = t.clips.get(fact.clip_id)
+    if clip is None or clip.export_id is None or told.cause != clip.export_id:
+        for keyframe in fact.keyframes:
+            discard(t, keyframe.object, told)
+    elif clip.keyframe_id is None:
+        t.clips[clip.id] = replace(clip, keyframe_id=told.id, keyframed_at=at_of(told), keyframes=fact.keyframes)
+        for keyframe in fact.keyframes:
+            t.discarded.pop(keyframe.object.key, None)
+
+
+def embedded(t: Tables, fact: ClipEmbedded, told: Told[Fact]) -> None:
+    """A clip can be found by what it looks like."""
+    clip = t.clips.get(fact.clip_id)
+    if clip is None or clip.keyframe_id is None or told.cause != clip.keyframe_id:
+        if fact.frame_vectors is not None:
+            discard(t, fact.frame_vectors, told)
+        return
+    vector = _vector(fact)
+    if vector is None:
+        t.events[told.id] = replace(
+            t.events[told.id],
+            note=f"its vector is not {fact.dimensions} finite values of float16 in base64, or all are zero",
+        )
+        return
+    t.embeddings[clip.id, fact.model, fact.strategy] = Embedding(
+        clip.id, fact.model, fact.strategy, t.video.id, fact.dimensions, vector, fact.frame_vectors, told.id
+    )
+    if fact.frame_vectors is not None and fact.frame_vectors not in clip.frame_vectors:
+        clip = replace(clip, frame_vectors=(*clip.frame_vectors, fact.frame_vectors))
+        t.discarded.pop(fact.frame_vectors.key, None)
+    if clip.embed_id is None:
+        clip = replace(clip, embed_id=told.id, embedded_at=at_of(told), model=fact.model)
+    t.clips[clip.id] = clip
+
+
+def _vector(fact: ClipEmbedded) -> bytes | None:
+    try:
+        vector = base64.b64decode(fact.vector, validate=True)
+    except binascii.Error:
+        return None
+    if len(vector) != 2 * fact.dimensions:
+        return None
+    values = struct.unpack(f"<{fact.dimensions}e", vector)
+    return vector if all(map(math.isfinite, values)) and any(values) else None

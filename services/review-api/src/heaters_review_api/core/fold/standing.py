@@ -1,0 +1,130 @@
+"""What stands of a clip: the decisions that count for it, and what came of an approval."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from heaters_contracts.fact import Fact, Told
+from heaters_contracts.objects import ObjectRef
+
+from heaters_review_api.core.fold.history import at_of
+from heaters_review_api.core.states import RETILING
+from heaters_review_api.core.tables import Clip, Decision, Discarded, Tables
+
+
+def with_decision(clip: Clip, row: Decision, stands_by: UUID) -> Clip:
+    """A clip after one more decision about it."""
+    match row.action:
+        case "approve" | "skip" | "archive" as verdict:
+            approves = verdict == "approve"
+            return replace(
+                clip,
+                verdict=verdict,
+                decision_id=row.fact_id,
+                stands_by=stands_by,
+                decided_by=row.by,
+                decided_at=row.at,
+                group_id=row.group_id if approves else None,
+                tags=(row.tags or clip.tags) if approves else clip.tags,
+                note=(row.note or clip.note) if approves else clip.note,
+            )
+        case "group" if clip.verdict == "approve":
+            return replace(clip, group_id=row.group_id)
+        case "group":
+            return replace(
+                clip,
+                verdict="approve",
+                decision_id=row.fact_id,
+                stands_by=stands_by,
+                decided_by=row.by,
+                decided_at=row.at,
+                group_id=row.group_id,
+            )
+        case "ungroup":
+            return replace(clip, group_id=None)
+        case "annotate":
+            return replace(clip, tags=row.tags, note=row.note)
+        case _:
+            return clip
+
+
+def bare(clip: Clip) -> Clip:
+    """A clip about which nothing is decided."""
+    return replace(
+        clip,
+        verdict=None,
+        decision_id=None,
+        stands_by=None,
+        decided_by=None,
+        decided_at=None,
+        group_id=None,
+        tags=(),
+        note="",
+    )
+
+
+def stand_again(t: Tables, clip_id: UUID, told: Told[Fact]) -> None:
+    """Decide anew what stands of a clip, from all decisions that count for it."""
+    clip = t.clips.get(clip_id)
+    if clip is None or not clip.live:
+        return
+    rows = sorted((row for row in t.decisions.values() if row.stands), key=lambda row: (row.sequence, row.part))
+    changed = max(
+        (
+            row.sequence
+            for row in rows
+            if row.action in RETILING and row.start_frame < clip.end_frame and clip.start_frame < row.end_frame
+        ),
+        default=0,
+    )
+    after = bare(clip)
+    for row in rows:
+        if row.clip_id == clip_id and row.sequence > changed:
+            after = with_decision(after, row, told.id)
+    if after.decision_id == clip.decision_id:
+        after = replace(after, stands_by=clip.stands_by)  # the verdict stands as it stood; what came of it does too
+    else:
+        after = withdrawn(t, after, told)
+    if after != clip:
+        t.clips[clip_id] = after
+
+
+def withdrawn(t: Tables, clip: Clip, told: Told[Fact]) -> Clip:
+    """A clip whose approval does not stand any more, or not by the same fact: nothing that came of it is kept."""
+    if clip.order_id is None:
+        return clip
+    after = replace(
+        clip,
+        order_id=None,
+        export_id=None,
+        exported_at=None,
+        export_object=None,
+        proof=None,
+        keyframe_id=None,
+        keyframed_at=None,
+        keyframes=(),
+        embed_id=None,
+        embedded_at=None,
+        model=None,
+        frame_vectors=(),
+    )
+    t.clips[clip.id] = after
+    for ref in objects_of(clip):
+        discard(t, ref, told)
+    if clip.embed_id is not None:
+        t.forgotten.add(clip.id)
+        for key in [key for key in t.embeddings if key[0] == clip.id]:
+            del t.embeddings[key]
+    return after
+
+
+def objects_of(clip: Clip) -> list[ObjectRef]:
+    """The objects that came of a clip's approval."""
+    own = [clip.export_object] if clip.export_object else []
+    return [*own, *(keyframe.object for keyframe in clip.keyframes), *clip.frame_vectors]
+
+
+def discard(t: Tables, ref: ObjectRef, told: Told[Fact]) -> None:
+    """Mark an object that nobody wants any more, unless a clip still has it."""
+    used = {used.key for clip in t.clips.values() for used in objects_of(clip)}
+    if ref.key not in used:
+        t.discarded.setdefault(ref.key, Discarded(ref.key, t.video.id, ref.bytes, told.id, at_of(told)))

@@ -1,0 +1,14 @@
+"""What the API reads: one module a subject. Every query answers plain frozen values."""
+
+from heaters_review_api.db.queries.clips import ClipCursor, ClipOfVideo, ClipOrder, ClipReads, Wanted
+from heaters_review_api.db.queries.decisions import DecisionReads
+from heaters_review_api.db.queries.history import Change, HistoryReads
+from heaters_review_api.db.queries.likeness import LikenessReads
+from heaters_review_api.db.queries.uploads import Uploads
+from heaters_review_api.db.queries.videos import VideoInList, VideoReads
+
+__all__ = ["Change", "ClipCursor", "ClipOfVideo", "ClipOrder", "Queries", "VideoInList", "Wanted"]
+
+
+class Queries(ClipReads, VideoReads, DecisionReads, HistoryReads, LikenessReads, Uploads):
+    """Reads of the projection, and the little that is written beside it."""

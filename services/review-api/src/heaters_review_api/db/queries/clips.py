@@ -1,0 +1,174 @@
+"""Clips: one, several, and lists of them in each order, cut by key and never by offset."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from heaters_contracts.fact import Lane
+from heaters_contracts.objects import ObjectRef
+from sqlalchemy import Select, Text, cast, func, select, text, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from heaters_review_api.core import tables as core
+from heaters_review_api.core.states import ClipState
+from heaters_review_api.db import schema
+from heaters_review_api.db.queries.reads import Reads
+from heaters_review_api.db.rows import to_row
+
+_v, _c = schema.video.c, schema.clip.c
+
+
+_MOST_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOfVideo:
+    """A clip, and what of its video every view of it needs."""
+
+    clip: core.Clip
+    title: str | None
+    time_base: tuple[int, int] | None
+    frame_table: ObjectRef | None
+    lane: Lane
+    version: int
+    """The video's, read in the same statement as the clip: a decision on both is a decision on one state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which clips are asked for; what is None may be anything. Superseded clips only where their state is asked for."""
+
+    video_id: UUID | None = None
+    state: ClipState | None = None
+    tag: str | None = None
+    group_id: UUID | None = None
+    certainty_from: float | None = None
+    certainty_to: float | None = None
+    frames_from: int | None = None
+    frames_to: int | None = None
+
+    def conditions(self) -> list[Any]:
+        """As SQL."""
+        length = _c.end_frame - _c.start_frame
+        found: list[Any] = [_c.live if self.state is None else _c.state == self.state]
+        if self.video_id is not None:
+            found.append(_c.video_id == self.video_id)
+        if self.tag is not None:
+            # The second condition is the index's own, which the planner does not see in the first.
+            found += [_c.tags.op("@>")(cast([self.tag], ARRAY(Text))), text("tags <> '{}'")]
+        if self.group_id is not None:
+            found.append(_c.group_id == self.group_id)
+        if self.certainty_from is not None:
+            found.append(_c.certainty >= self.certainty_from)
+        if self.certainty_to is not None:
+            found.append(_c.certainty <= self.certainty_to)
+        if self.frames_from is not None:
+            found.append(length >= self.frames_from)
+        if self.frames_to is not None:
+            found.append(length <= self.frames_to)
+        return found
+
+
+ClipOrder = Literal["video", "oldest", "least_certain"]
+_ORDERS: dict[ClipOrder, tuple[Any, ...]] = {
+    "video": (_c.video_sequence, _c.start_frame, _c.id),
+    "oldest": (_c.opened_sequence, _c.id),
+    "least_certain": (_c.certainty, _c.id),
+}
+
+ClipCursor = tuple[int, int, UUID]
+"""Place in the order of clips: the video's sequence, the first frame, the clip."""
+
+
+class ClipReads(Reads):
+    """What is asked about clips."""
+
+    def _clips(self) -> Select[Any]:
+        video = schema.video
+        return select(
+            schema.clip, _v.title, _v.time_base_num, _v.time_base_den, _v.frame_table, _v.lane, _v.version
+        ).join_from(schema.clip, video, _c.video_id == _v.id)
+
+    async def clip(self, clip_id: UUID) -> ClipOfVideo | None:
+        """One clip, whether it is still live or not."""
+        found = await self._all(self._clips().where(_c.id == clip_id))
+        return _clip_of_video(found[0]) if found else None
+
+    async def clips(
+        self,
+        *,
+        limit: int,
+        video_id: UUID | None = None,
+        state: ClipState | None = None,
+        after: ClipCursor | None = None,
+        wanted: "Wanted | None" = None,
+    ) -> list[ClipOfVideo]:
+        """Clips in the order of videos, then of frames. Superseded ones only where they are asked for."""
+        wanted = wanted or Wanted(video_id=video_id, state=state)
+        query = self._clips().where(*wanted.conditions())
+        if after is not None:
+            query = query.where(tuple_(_c.video_sequence, _c.start_frame, _c.id) > tuple_(*after))
+        query = query.order_by(_c.video_sequence, _c.start_frame, _c.id).limit(limit)
+        return [_clip_of_video(row) for row in await self._all(query)]
+
+    async def clip_ids(
+        self, wanted: "Wanted", order: ClipOrder, *, limit: int, after: tuple[Any, ...] | None
+    ) -> list[Any]:
+        """Rows of the order's keys, of which the last is the clip's id: a list of clips at its cheapest."""
+        keys = _ORDERS[order]
+        query = select(*keys).where(*wanted.conditions())
+        if after is not None:
+            query = query.where(tuple_(*keys) > tuple_(*after))
+        return list(await self._all(query.order_by(*keys).limit(limit)))
+
+    async def clips_by_id(self, clip_ids: Collection[UUID]) -> dict[UUID, ClipOfVideo]:
+        """Several clips at once."""
+        found = await self._all(self._clips().where(_c.id.in_(clip_ids)))
+        return {row.id: _clip_of_video(row) for row in found}
+
+    async def pending(self) -> int:
+        """How many clips wait for a verdict; counted up to ten thousand, for nobody waits for the rest of the count."""
+        some = select(_c.id).where(_c.state == ClipState.PENDING_REVIEW).limit(_MOST_COUNTED).subquery()
+        return int((await self._all(select(func.count()).select_from(some)))[0][0])
+
+    async def clips_at(self, video_id: UUID, frame: int) -> list[core.Clip]:
+        """The live clips that a frame lies in, or that end at it, in order."""
+        query = (
+            select(schema.clip)
+            .where(_c.video_id == video_id, _c.live, _c.start_frame <= frame, _c.end_frame >= frame)
+            .order_by(_c.start_frame)
+        )
+        return [to_row(core.Clip, row) for row in await self._all(query)]
+
+    async def clips_between(self, video_id: UUID, start: int, end: int) -> list[ClipOfVideo]:
+        """The live clips with a frame in [start, end), in order."""
+        query = self._clips().where(_c.video_id == video_id, _c.live, _c.start_frame < end, _c.end_frame > start)
+        return [_clip_of_video(row) for row in await self._all(query.order_by(_c.start_frame))]
+
+    async def clips_of_group(self, group_id: UUID, *, limit: int) -> list[ClipOfVideo]:
+        """The clips of a group, in order."""
+        query = self._clips().where(_c.group_id == group_id)
+        query = query.order_by(_c.video_sequence, _c.start_frame, _c.id).limit(limit)
+        return [_clip_of_video(row) for row in await self._all(query)]
+
+    async def neighbour(self, clip: core.Clip, which: Literal["previous", "next"]) -> ClipOfVideo | None:
+        """The live clip that ends where this one begins, or begins where it ends."""
+        beside = _c.end_frame == clip.start_frame if which == "previous" else _c.start_frame == clip.end_frame
+        found = await self._all(self._clips().where(_c.video_id == clip.video_id, _c.live, beside))
+        return _clip_of_video(found[0]) if found else None
+
+    async def without_order(self, video_id: UUID) -> list[ClipOfVideo]:
+        """Approved clips of a video that the exporter was not told of."""
+        query = self._clips().where(_c.video_id == video_id, _c.verdict == "approve", _c.order_id.is_(None))
+        return [_clip_of_video(row) for row in await self._all(query.order_by(_c.start_frame))]
+
+    async def videos_without_order(self, *, limit: int = 100) -> list[UUID]:
+        """Videos that have such clips."""
+        query = select(_c.video_id).where(_c.verdict == "approve", _c.order_id.is_(None)).distinct().limit(limit)
+        return [row[0] for row in await self._all(query)]
+
+
+def _clip_of_video(row: Any) -> ClipOfVideo:
+    base = (row.time_base_num, row.time_base_den) if row.time_base_num else None
+    return ClipOfVideo(to_row(core.Clip, row), row.title, base, row.frame_table, row.lane, row.version)

@@ -1,0 +1,89 @@
+"""Decisions: what was decided under which key, about which frames, and what is undone or redone next."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from heaters_contracts.fact import Lane
+from sqlalchemy import func, select
+
+from heaters_review_api.core import tables as core
+from heaters_review_api.db import schema
+from heaters_review_api.db.queries.reads import Reads
+from heaters_review_api.db.rows import to_row
+
+_v, _d = schema.video.c, schema.decision.c
+
+
+class DecisionReads(Reads):
+    """What is asked about decisions."""
+
+    async def decision(self, clip_id: UUID, idempotency_key: str) -> core.Decision | None:
+        """What was decided about a clip under a client's key."""
+        query = select(schema.decision).where(_d.clip_id == clip_id, _d.idempotency_key == idempotency_key)
+        found = await self._all(query.order_by(_d.sequence).limit(1))
+        return to_row(core.Decision, found[0]) if found else None
+
+    async def cut_decision(self, video_id: UUID, by: str, idempotency_key: str) -> core.Decision | None:
+        """What was decided about a video's cuts under a client's key."""
+        query = select(schema.decision).where(
+            _d.video_id == video_id, _d.clip_id.is_(None), _d.by == by, _d.idempotency_key == idempotency_key
+        )
+        found = await self._all(query.order_by(_d.sequence).limit(1))
+        return to_row(core.Decision, found[0]) if found else None
+
+    async def decision_rows(self, decision_id: UUID) -> list[core.Decision]:
+        """All that belongs to one decision, in the order in which it was told."""
+        query = select(schema.decision).where(_d.decision_id == decision_id).order_by(_d.sequence, _d.part)
+        return [to_row(core.Decision, row) for row in await self._all(query)]
+
+    async def decisions_about(self, spans: Sequence[tuple[UUID, int, int]]) -> list[core.Decision]:
+        """Decisions about frames of videos, whether they stand or not: those that overlap the hull of the spans in each video."""
+        hulls: dict[UUID, tuple[int, int]] = {}
+        for video_id, start, end in spans:
+            known = hulls.get(video_id, (start, end))
+            hulls[video_id] = (min(known[0], start), max(known[1], end))
+        found: list[core.Decision] = []
+        for video_id, (start, end) in hulls.items():
+            query = select(schema.decision).where(_d.video_id == video_id, _d.start_frame < end, _d.end_frame > start)
+            found += [to_row(core.Decision, row) for row in await self._all(query)]
+        return found
+
+    async def versions_of_decision(self, decision_id: UUID) -> dict[UUID, tuple[Lane, int]]:
+        """The videos that a decision is about, in the order in which it was told, with lane and version."""
+        query = (
+            select(_v.id, _v.lane, _v.version)
+            .join_from(schema.decision, schema.video, _v.id == _d.video_id)
+            .where(_d.decision_id == decision_id)
+            .group_by(_v.id)
+            .order_by(func.min(_d.sequence))
+        )
+        return {row.id: (row.lane, row.version) for row in await self._all(query)}
+
+    async def decisions_of(self, by: str, *, limit: int) -> list[core.Decision]:
+        """What a person decided last, the newest first."""
+        query = select(schema.decision).where(_d.by == by).order_by(_d.sequence.desc(), _d.part).limit(limit)
+        return [to_row(core.Decision, row) for row in await self._all(query)]
+
+    async def to_undo(self, by: str) -> UUID | None:
+        """The decision of a person that came to stand last."""
+        query = select(_d.decision_id).where(_d.by == by, _d.stands).order_by(_d.changed_sequence.desc()).limit(1)
+        found = await self._all(query)
+        return found[0][0] if found else None
+
+    async def to_redo(self, by: str) -> UUID | None:
+        """The decision that a person has undone last; None if they have decided something new since."""
+        newest = select(func.max(_d.sequence)).where(_d.by == by).scalar_subquery()
+        query = (
+            select(_d.decision_id)
+            .where(_d.by == by, _d.undone_by.is_not(None), _d.changed_sequence > newest)
+            .order_by(_d.changed_sequence.desc())
+            .limit(1)
+        )
+        found = await self._all(query)
+        return found[0][0] if found else None
+
+    async def reversals(self, by: str, idempotency_key: str) -> list[core.Reversal]:
+        """What a person has undone or redone under a key."""
+        r = schema.reversal.c
+        query = select(schema.reversal).where(r.by == by, r.idempotency_key == idempotency_key).order_by(r.sequence)
+        return [to_row(core.Reversal, row) for row in await self._all(query)]

@@ -1,0 +1,85 @@
+"""What happened: facts, changes, failures, and what people said of stages."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from heaters_review_api.core import tables as core
+from heaters_review_api.db import schema
+from heaters_review_api.db.queries.reads import Reads
+from heaters_review_api.db.rows import to_row
+
+_v, _e, _f = schema.video.c, schema.event.c, schema.failure.c
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A fact that has changed the tables, for who watches."""
+
+    sequence: int
+    type: str
+    at: datetime
+    video_id: UUID
+    clip_id: UUID | None
+
+
+class HistoryReads(Reads):
+    """What is asked about facts."""
+
+    async def check(self) -> None:
+        """Raise if the database cannot be asked, or was not migrated."""
+        await self._all(select(schema.checkpoint.c.sequence))
+
+    async def events(self, video_id: UUID) -> list[core.Event]:
+        """The facts of a video, in order."""
+        query = select(schema.event).where(_e.video_id == video_id).order_by(_e.sequence)
+        return [to_row(core.Event, row) for row in await self._all(query)]
+
+    async def changes(self, *, after: int, up_to: int, limit: int) -> list[Change]:
+        """What has changed the tables, in order: facts with a sequence in (after, up_to]."""
+        query = (
+            select(_e.sequence, _e.type, _e.at, _e.video_id, _e.clip_id)
+            .where(_e.sequence > after, _e.sequence <= up_to)
+            .order_by(_e.sequence)
+            .limit(limit)
+        )
+        return [Change(*row) for row in await self._all(query)]
+
+    async def failures(self, *, video_id: UUID | None = None, limit: int = 500) -> list[core.Failure]:
+        """Open failures, the newest first."""
+        query = select(schema.failure).where(_f.open)
+        if video_id is not None:
+            query = query.where(_f.video_id == video_id)
+        return [to_row(core.Failure, row) for row in await self._all(query.order_by(_f.sequence.desc()).limit(limit))]
+
+    async def failure(self, failure_id: UUID) -> core.Failure | None:
+        """One failure, open or not."""
+        rows = await self._all(select(schema.failure).where(_f.id == failure_id))
+        return to_row(core.Failure, rows[0]) if rows else None
+
+    async def message(self, sequence: int) -> tuple[dict[str, str], bytes] | None:
+        """Headers and bytes of a message of the stream, as it came."""
+        m = schema.message.c
+        rows = await self._all(select(m.headers, m.data).where(m.sequence == sequence))
+        return (dict(rows[0][0]), bytes(rows[0][1])) if rows else None
+
+    async def stages(self) -> list[core.Stage]:
+        """What people said of whole stages."""
+        return [to_row(core.Stage, row) for row in await self._all(select(schema.stage))]
+
+    async def rejections(self, *, limit: int = 100) -> list[core.Event]:
+        """Requests that were refused and not asked again better, the newest first."""
+        query = (
+            select(schema.event)
+            .join(schema.video, _v.id == _e.video_id)
+            .where(_v.requested_sequence.is_(None), _v.rejected_reason.is_not(None), _e.type == "video.rejected")
+            .order_by(_e.sequence.desc())
+        )
+        return [to_row(core.Event, row) for row in await self._all(query.limit(limit))]
+
+    async def unreadable(self) -> int:
+        """How many messages are kept that nobody here understands."""
+        m = schema.message
+        return int((await self._all(select(func.count()).select_from(m).where(m.c.unreadable.is_not(None))))[0][0])

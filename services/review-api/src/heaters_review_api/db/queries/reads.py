@@ -1,0 +1,21 @@
+"""How a query is asked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+class Reads:
+    """The pool that reads are asked of."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        # A read is one statement: a transaction around it would be two more rounds to the server.
+        self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def _all(self, query: Select[Any]) -> Sequence[Any]:
+        async with self._reads.connect() as connection:
+            rows: Sequence[Any] = (await connection.execute(query)).all()
+            return rows

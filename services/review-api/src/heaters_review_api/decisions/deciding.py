@@ -1,0 +1,106 @@
+"""What every kind of decision is made with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from heaters_contracts.facts import ClipApproved, ClipArchived, ClipSkipped
+from heaters_contracts.spans import Span
+
+from heaters_review_api.core.states import Action, Verdict
+from heaters_review_api.core.tables import Clip, Segment
+from heaters_review_api.db.passed import Passed
+from heaters_review_api.db.queries import ClipOfVideo, Queries
+from heaters_review_api.orders import Orders, parts_of
+from heaters_review_api.telling import NoSuchClip, Publisher, RefusedClip, Teller, key_was_used
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision on one clip or one video: its id, by which it is undone, and the sequence of its last fact."""
+
+    decision_id: UUID
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A decision on several clips."""
+
+    decision_id: UUID
+    clip_ids: tuple[UUID, ...]
+    refused: tuple[RefusedClip, ...]
+    """Clips on which somebody decided in the same moment: nothing was decided about them here."""
+    group_id: UUID | None = None
+
+
+class Deciding:
+    """The tables to read, the teller, and the orders that follow from approvals."""
+
+    def __init__(
+        self, bus: Publisher, queries: Queries, passed: Passed, *, timeout_s: float, cut_distance_frames: int = 1
+    ) -> None:
+        self._queries = queries
+        self._distance = cut_distance_frames
+        self._teller = Teller(bus, passed, timeout_s=timeout_s)
+        self.orders = Orders(self._teller, queries)
+
+    async def _complete(self, videos: set[UUID]) -> None:
+        last = [await self.orders.complete(video_id) for video_id in sorted(videos)]
+        if sequences := [sequence for sequence in last if sequence]:
+            await self._teller.shown(max(sequences))
+
+    async def _clips(self, clip_ids: Sequence[UUID]) -> list[ClipOfVideo]:
+        """Clips in the order of videos and frames.
+
+        Raises:
+            NoSuchClip: one of them is none.
+        """
+        found = await self._queries.clips_by_id(clip_ids)
+        if missing := [id_ for id_ in clip_ids if id_ not in found]:
+            raise NoSuchClip(f"There is no clip {missing[0]}.")
+        return sorted(
+            found.values(), key=lambda one: (one.clip.video_sequence, one.clip.video_id, one.clip.start_frame)
+        )
+
+    async def _done(self, decision: UUID, action: Action, wanted: Sequence[UUID]) -> set[UUID]:
+        rows = await self._queries.decision_rows(decision)
+        done = {row.clip_id for row in rows if row.clip_id is not None}
+        if any(row.action != action for row in rows) or not done <= set(wanted):
+            raise key_was_used(f"{rows[0].action} {len(rows)} other clips")
+        return done
+
+
+def span_of(clip: Clip) -> Span:
+    """The frames of a clip."""
+    return Span(start=clip.start_frame, end=clip.end_frame)
+
+
+def verdict_fact(
+    clip: Clip, verdict: Verdict, by: str, key: str, segments: Sequence[Segment], decision: UUID | None = None
+) -> ClipApproved | ClipSkipped | ClipArchived:
+    """A verdict as it is told.
+
+    Args:
+        clip: which clip.
+        verdict: what of it.
+        by: the person's id.
+        key: the client's idempotency key.
+        segments: those that the clip touches; none are needed but for an approval.
+        decision: what it is undone with as one, where it is part of a decision on several clips.
+    """
+    span = span_of(clip)
+    if verdict == "skip":
+        return ClipSkipped(clip_id=clip.id, span=span, by=by, idempotency_key=key, decision=decision)
+    if verdict == "archive":
+        return ClipArchived(clip_id=clip.id, span=span, by=by, idempotency_key=key, decision=decision)
+    return ClipApproved(
+        clip_id=clip.id,
+        span=span,
+        by=by,
+        idempotency_key=key,
+        decision=decision,
+        parts=parts_of(clip, segments),
+        tags=clip.tags,
+        note=clip.note,
+    )

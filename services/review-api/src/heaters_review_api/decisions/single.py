@@ -1,0 +1,114 @@
+"""Decisions on one clip: verdicts, leaving a group, tags and notes."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from heaters_contracts.facts import ClipAnnotated, ClipApproved, ClipArchived, ClipSkipped, ClipUngrouped
+
+from heaters_review_api.core import rules
+from heaters_review_api.core.states import Action, ClipState, Verdict
+from heaters_review_api.db.queries import ClipOfVideo
+from heaters_review_api.decisions.deciding import Decided, Deciding, span_of, verdict_fact
+from heaters_review_api.telling import NoSuchClip, Refused, Wish, key_was_used
+
+
+class SingleDecisions(Deciding):
+    """Decides on one clip."""
+
+    async def decide(
+        self, clip_id: UUID, verdict: Verdict, *, by: str, idempotency_key: str, seen: ClipState | None = None
+    ) -> Decided:
+        """Give a verdict.
+
+        Args:
+            clip_id: which clip.
+            verdict: what of it.
+            by: the person's id.
+            idempotency_key: the same key on the same clip decides once, and is answered in the same way.
+            seen: the clip's state as the person saw it; if it is another by now, the verdict is refused.
+
+        Raises:
+            NoSuchClip: see there.
+            Refused: a rule does not hold, or somebody decided on this clip in the same moment.
+            Lagging: the fact is told, and the projection does not come to it in time.
+        """
+        stood_on: tuple[UUID | None, ClipState] | None = None
+
+        async def make(found: ClipOfVideo) -> ClipApproved | ClipSkipped | ClipArchived:
+            nonlocal stood_on
+            clip = found.clip
+            if seen is not None and clip.state != seen:
+                raise Refused(rules.changed_meanwhile(clip, seen))
+            if stood_on is not None and clip.stands_by != stood_on[0]:
+                raise Refused(rules.changed_meanwhile(clip, stood_on[1]))
+            if (refusal := rules.refusal(clip, verdict)) is not None:
+                raise Refused(refusal)
+            stood_on = (clip.stands_by, clip.state)
+            segments = []
+            if verdict == "approve":
+                segments = await self._queries.segments(clip.video_id, clip.start_frame, clip.end_frame)
+            return verdict_fact(clip, verdict, by, idempotency_key, segments)
+
+        return await self._on_clip(clip_id, verdict, by, idempotency_key, make)
+
+    async def ungroup(self, clip_id: UUID, *, by: str, idempotency_key: str) -> Decided:
+        """Take a clip out of its group; it stays approved. Raises as `decide` does."""
+
+        async def make(found: ClipOfVideo) -> ClipUngrouped:
+            clip = found.clip
+            if (refusal := rules.ungroup_refusal(clip)) is not None:
+                raise Refused(refusal)
+            return ClipUngrouped(clip_id=clip.id, span=span_of(clip), by=by, idempotency_key=idempotency_key)
+
+        return await self._on_clip(clip_id, "ungroup", by, idempotency_key, make)
+
+    async def annotate(
+        self, clip_id: UUID, *, tags: tuple[str, ...], note: str, by: str, idempotency_key: str
+    ) -> Decided:
+        """Write tags and a note to a clip, in place of what stands there. Raises as `decide` does."""
+
+        async def make(found: ClipOfVideo) -> ClipAnnotated:
+            clip = found.clip
+            if (refusal := rules.annotation_refusal(rules.Annotation(clip, tags, note))) is not None:
+                raise Refused(refusal)
+            return ClipAnnotated(
+                clip_id=clip.id, span=span_of(clip), by=by, idempotency_key=idempotency_key, tags=tags, note=note
+            )
+
+        return await self._on_clip(clip_id, "annotate", by, idempotency_key, make)
+
+    async def _on_clip(
+        self,
+        clip_id: UUID,
+        action: Action,
+        by: str,
+        key: str,
+        make: Callable[
+            [ClipOfVideo], Awaitable[ClipApproved | ClipSkipped | ClipArchived | ClipUngrouped | ClipAnnotated]
+        ],
+    ) -> Decided:
+        answer: Decided | None = None
+
+        async def wish() -> Wish | None:
+            nonlocal answer
+            found = await self._queries.clip(clip_id)
+            # Looked up after the clip: else the key's own decision could come between, and be what the key is refused for.
+            if (earlier := await self._queries.decision(clip_id, key)) is not None:
+                if earlier.action != action or earlier.by != by:
+                    raise key_was_used(f"{earlier.action} the clip")
+                answer = Decided(earlier.decision_id, earlier.sequence)
+                return None
+            if found is None:
+                raise NoSuchClip(f"There is no clip {clip_id}.")
+            return Wish(await make(found), found.clip.video_id, found.lane, found.version)
+
+        sequence = await self._teller.tell(wish)
+        if sequence is not None:
+            await self._teller.shown(sequence)
+            made = await self._queries.decision(clip_id, key)
+            if made is None:
+                raise self._teller.restless()
+            answer = Decided(made.decision_id, sequence)
+        if answer is None:
+            raise self._teller.restless()
+        return answer

@@ -1,0 +1,52 @@
+"""Work that is handed out, and who is on it."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from heaters_review_api.web.views.clips import Clip
+
+
+class NextWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many clips, in which order, of which video."""
+
+    order: Literal["video", "oldest", "least_certain", "random"] = "video"
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    video: UUID | None = None
+
+
+class Handed(Struct, frozen=True, kw_only=True):
+    """Clips for this reviewer alone, until so many seconds after their last sign of life."""
+
+    items: list[Clip]
+    left: int
+    lease_s: float
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """How many clips one holds, or has handed back."""
+
+    clips: int
+
+
+class ReleaseWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which clips are handed back; all, where none are named."""
+
+    clips: list[UUID] | None = None
+
+
+class Present(Struct, frozen=True, kw_only=True):
+    """Somebody who reviews a video now."""
+
+    video_id: UUID
+    by: str
+    clips: int
+    since: datetime
+
+
+class PresentList(Struct, frozen=True, kw_only=True):
+    """Who is on which video."""
+
+    items: list[Present]

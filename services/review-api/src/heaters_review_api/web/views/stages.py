@@ -1,0 +1,70 @@
+"""Stages: failures in full, pauses, progress."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from heaters_review_api.web.views.videos import Failure
+
+
+class FailureInFull(Struct, frozen=True, kw_only=True):
+    """A failure, and the message that failed: its payload as JSON where it is JSON, else as text."""
+
+    failure: Failure
+    open: bool
+    settled: str | None
+    message_subject: str
+    message_sequence: int
+    message_headers: dict[str, str]
+    message: Any
+    trace_id: str | None
+
+
+class Failures(Struct, frozen=True, kw_only=True):
+    """Open ones, the newest first."""
+
+    items: list[Failure]
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """What was wanted is told; the sequence of its fact."""
+
+    sequence: int
+
+
+class PauseWish(Struct, frozen=True, kw_only=True):
+    """Why a stage shall rest."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """A kind of work, and whether it rests."""
+
+    stage: str
+    service: str
+    paused: bool
+    by: str | None
+    reason: str
+
+
+class Stages(Struct, frozen=True, kw_only=True):
+    """All kinds of work, in the pipeline's order."""
+
+    items: list[Stage]
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a stage is with a video: a share from 0 to 1."""
+
+    video_id: UUID
+    stage: str
+    fraction: float
+    detail: str
+
+
+class ProgressList(Struct, frozen=True, kw_only=True):
+    """What is being worked on now."""
+
+    items: list[Progress]
