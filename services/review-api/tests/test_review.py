@@ -547,7 +547,11 @@ async def test_pages_of_ids_give_every_clip_once(desk: Any, story: Any, order: s
 
 
 def test_every_post_of_the_api_that_decides_asks_for_an_idempotency_key() -> None:
-    by_content = {"/api/uploads", "/api/ingest"}
+    parts = "/api/uploads/parts"
+    by_content = {
+        *("/api/uploads", "/api/ingest", parts),
+        *(f"{parts}/{{upload_id:uuid}}/urls", f"{parts}/{{upload_id:uuid}}/complete"),
+    }
     without = {
         path
         for handler in ROUTES

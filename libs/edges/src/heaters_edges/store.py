@@ -1,7 +1,10 @@
 """The object store itself: S3 by boto3. Blocking; `objects` calls it from threads."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +18,36 @@ from heaters_edges.settings import Settings
 from heaters_edges.telemetry import S3_BYTES, S3_REQUESTS
 
 _MULTIPART = TransferConfig(multipart_threshold=32 * 1024**2, multipart_chunksize=16 * 1024**2, max_concurrency=4)
-_ABSENT = {"404", "NoSuchKey", "NotFound"}
+_ABSENT = {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}
+_CORS = {
+    "CORSRules": [
+        {
+            "AllowedOrigins": ["*"],
+            "AllowedMethods": ["GET", "HEAD", "PUT"],
+            "AllowedHeaders": ["*"],
+            "ExposeHeaders": ["ETag", "Content-Range", "Accept-Ranges"],
+            "MaxAgeSeconds": 3600,
+        }
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an upload that the store holds: its number, from 1, its size, and what the store calls its content."""
+
+    number: int
+    bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload that was begun and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    begun_at: datetime
 
 
 class Store(Protocol):
@@ -154,6 +186,79 @@ class S3Store:
         """Ask for the bucket."""
         self._call("head_bucket", lambda: self._client.head_bucket(Bucket=self._bucket), self._bucket)
 
+    def begin_parts(self, key: str, *, content_type: str) -> str:
+        """Begin an object that comes in parts. Returns the store's id of this upload."""
+        begun = self._call(
+            "begin_parts",
+            lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type),
+            key,
+        )
+        return str(begun["UploadId"])
+
+    def part_url(self, key: str, upload_id: str, number: int, *, part_bytes: int, expires_s: int) -> str:
+        """An address at the public endpoint to which whoever has it may PUT this one part, of this very size, for a while."""
+        parameters = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "UploadId": upload_id,
+            "PartNumber": number,
+            "ContentLength": part_bytes,
+        }
+        url: str = self._public.generate_presigned_url("upload_part", Params=parameters, ExpiresIn=expires_s)
+        return url
+
+    def parts(self, key: str, upload_id: str) -> list[Part]:
+        """The parts that have come so far, by number.
+
+        Raises:
+            MissingObject: there is no such upload, or no more.
+        """
+
+        def fetch() -> list[Part]:
+            pages = self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            return [
+                Part(int(one["PartNumber"]), int(one["Size"]), str(one["ETag"]))
+                for page in pages
+                for one in page.get("Parts", ())
+            ]
+
+        found: list[Part] = self._call("list_parts", fetch, key)
+        return sorted(found, key=lambda part: part.number)
+
+    def complete_parts(self, key: str, upload_id: str, parts: list[Part]) -> None:
+        """Make the object of its parts; only now it is visible."""
+        wanted = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
+        self._call(
+            "complete_parts",
+            lambda: self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload=wanted
+            ),
+            key,
+        )
+
+    def abort_parts(self, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; it is no error if there is none."""
+        with suppress(MissingObject):
+            self._call(
+                "abort_parts",
+                lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id),
+                key,
+            )
+
+    def unfinished(self, prefix: str) -> list[Unfinished]:
+        """The uploads under a prefix that were begun and neither completed nor aborted."""
+
+        def fetch() -> list[Unfinished]:
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
+            return [
+                Unfinished(str(one["Key"]), str(one["UploadId"]), one["Initiated"])
+                for page in pages
+                for one in page.get("Uploads", ())
+            ]
+
+        found: list[Unfinished] = self._call("list_uploads", fetch, prefix)
+        return found
+
     def of_bucket(self, bucket: str) -> "S3Store":
         """The same server and credentials, another bucket."""
         other = copy(self)
@@ -161,8 +266,16 @@ class S3Store:
         return other
 
     def create_bucket(self) -> None:
-        """Make the bucket unless it is there."""
+        """Make the bucket unless it is there, and let pages of any origin use the addresses that are given out for it.
+
+        An address is signed, names one object and expires: it, and not the origin of the page, says who may.
+        """
         try:
             self.check()
         except MissingObject:
             self._call("create_bucket", lambda: self._client.create_bucket(Bucket=self._bucket), self._bucket)
+        self._call(
+            "put_bucket_cors",
+            lambda: self._client.put_bucket_cors(Bucket=self._bucket, CORSConfiguration=_CORS),
+            self._bucket,
+        )

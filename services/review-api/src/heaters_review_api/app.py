@@ -23,6 +23,7 @@ from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.passed import Passed, listen
 from heaters_review_api.db.projector import Projector
 from heaters_review_api.db.queries import Queries
+from heaters_review_api.db.uploads import Sessions
 from heaters_review_api.decisions import Decisions
 from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
@@ -32,10 +33,11 @@ from heaters_review_api.readiness import Readiness
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
-from heaters_review_api.web import clips, health, ingest, pages, problems, review, stages, videos, watch
+from heaters_review_api.uploads import Uploads
+from heaters_review_api.web import clips, health, ingest, pages, problems, review, stages, uploads, videos, watch
 from heaters_review_api.web.auth import Authentication, Tokens
 from heaters_review_api.web.desk import Desk
-from heaters_review_api.web.headers import add_security
+from heaters_review_api.web.headers import adds_security
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ ROUTES = [
     *videos.HANDLERS,
     *clips.HANDLERS,
     *review.HANDLERS,
+    *uploads.HANDLERS,
     *ingest.HANDLERS,
 ]
 
@@ -61,8 +64,9 @@ class Application:
         self.passed = Passed()
         self.projector = Projector(self.engine, self.passed)
         queries = Queries(self.engine)
+        store = S3Store(settings)
         objects = Objects(
-            S3Store(settings),
+            store,
             settings.cache_dir,
             limit_bytes=settings.cache_limit_bytes,
             free_space_bytes=settings.free_space_bytes,
@@ -86,6 +90,14 @@ class Application:
             ),
             leases=Leases(self.engine, lease_s=settings.lease_s),
             admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s),
+            uploads=Uploads(
+                store,
+                Sessions(self.engine),
+                limit_bytes=settings.upload_limit_bytes,
+                part_bytes=settings.upload_part_bytes,
+                expires_s=settings.upload_expires_s,
+                kept_s=settings.upload_kept_s,
+            ),
             stages=Stages(self.bus, queries, self.passed, timeout_s=wait_s),
             objects=objects,
             progress=ProgressBoard(),
@@ -97,7 +109,7 @@ class Application:
             dependencies={"desk": Provide(lambda: self.desk, sync_to_thread=False)},
             middleware=[DefineMiddleware(Authentication, tokens=self.desk.tokens)],
             exception_handlers=problems.HANDLERS,
-            before_send=[add_security],
+            before_send=[adds_security(settings.s3_public_endpoint or settings.s3_endpoint)],
             lifespan=[self._lifespan],
             openapi_config=OpenAPIConfig(
                 title="Heaters review API",

@@ -11,6 +11,15 @@ class Settings(EdgeSettings):
     database_connections: int = Field(10, ge=2, description="connections to Postgres that one replica may hold")
     token: SecretStr = Field(min_length=8, description="what signs people and programs in, in local mode")
     upload_limit_bytes: int = Field(20 * 1024**3, gt=0, description="size limit of one uploaded file")
+    upload_part_bytes: int = Field(
+        16 * 1024**2, ge=5 * 1024**2, le=5 * 1024**3, description="size of the parts in which large files are uploaded"
+    )
+    upload_expires_s: int = Field(
+        3600, ge=60, le=7 * 24 * 3600, description="how long the address of a part may be used"
+    )
+    upload_kept_s: float = Field(
+        3 * 24 * 3600, gt=0, description="an upload in parts that nobody goes on with is dropped after so long"
+    )
     playback_cache_bytes: int = Field(128 * 1024**2, ge=0, description="memory for finished clips, ready to be played")
     frames_cache_bytes: int = Field(64 * 1024**2, ge=0, description="memory for pictures of single frames")
     ledgers_kept: int = Field(512, ge=1, description="packet indexes and frame tables that are kept in memory")

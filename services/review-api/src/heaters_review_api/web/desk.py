@@ -17,6 +17,7 @@ from heaters_review_api.readiness import Readiness
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
+from heaters_review_api.uploads import Uploads
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import Tokens
 
@@ -35,6 +36,7 @@ class Desk:
     decisions: Decisions
     leases: Leases
     admission: Admission
+    uploads: Uploads
     stages: Stages
     objects: Objects
     progress: ProgressBoard

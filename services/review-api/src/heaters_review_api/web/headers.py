@@ -1,5 +1,8 @@
 """Headers that every answer carries."""
 
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
 from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
@@ -19,9 +22,24 @@ SECURITY: dict[str, str] = {
 }
 
 
-async def add_security(message: Message, scope: Scope) -> None:
-    """Put them on every answer, problems included, that does not set them itself."""
-    if message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in SECURITY.items():
-            headers.setdefault(name, value)
+def adds_security(store_url: str) -> Callable[[Message, Scope], Awaitable[None]]:
+    """What puts them on every answer, problems included, that does not set them itself.
+
+    Args:
+        store_url: the store's address as browsers know it: pages send the parts of an upload there.
+    """
+    parts = urlsplit(store_url)
+    headers = {
+        **SECURITY,
+        "Content-Security-Policy": CSP.replace(
+            "connect-src 'self'", f"connect-src 'self' {parts.scheme}://{parts.netloc}"
+        ),
+    }
+
+    async def add_security(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            present = MutableScopeHeaders.from_message(message)
+            for name, value in headers.items():
+                present.setdefault(name, value)
+
+    return add_security

@@ -16,6 +16,7 @@ from heaters_review_api.frames import NoSuchFrame
 from heaters_review_api.playback import NotPlayable
 from heaters_review_api.stages import AlreadySettled, NoSuchFailure, NoSuchStage
 from heaters_review_api.timeline import NoSuchSpan
+from heaters_review_api.uploads import NoSuchUpload, UploadRefused
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,19 @@ def on_settled(request: Request[Any, Any, Any], problem: AlreadySettled) -> Resp
     return _answer(request, Problem(409, "This failure is settled", str(problem)))
 
 
+def on_no_upload(request: Request[Any, Any, Any], problem: NoSuchUpload) -> Response[Any]:
+    """No such upload."""
+    return _answer(request, Problem(404, "No such upload", str(problem)))
+
+
+def on_upload_refused(request: Request[Any, Any, Any], problem: UploadRefused) -> Response[Any]:
+    """An upload that cannot be taken in as it is."""
+    return _answer(request, Problem(problem.status, "This upload cannot be taken in", str(problem)))
+
+
 HANDLERS: dict[Any, Any] = {
+    NoSuchUpload: on_no_upload,
+    UploadRefused: on_upload_refused,
     NoSuchFailure: on_no_failure,
     NoSuchStage: on_no_stage,
     AlreadySettled: on_settled,

@@ -6,11 +6,11 @@ from msgspec import Struct
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """A file that was taken in."""
+    """A file that was taken in; one that came in parts has no hash before it is downloaded."""
 
     key: str
     bytes: int
-    sha256: str
+    sha256: str | None
 
 
 class Admission(Struct, frozen=True, kw_only=True):
