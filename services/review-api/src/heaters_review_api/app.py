@@ -30,6 +30,7 @@ from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
+from heaters_review_api.scores import Scores
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
@@ -81,6 +82,7 @@ class Application:
             playback=Playback(objects, queries, ledgers, limit_bytes=settings.playback_cache_bytes),
             frames=Frames(objects, queries, ledgers, limit_bytes=settings.frames_cache_bytes),
             timeline=Timeline(objects, queries, ledgers),
+            scores=Scores(objects, queries),
             decisions=Decisions(
                 self.bus,
                 queries,

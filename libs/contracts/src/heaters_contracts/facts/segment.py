@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from heaters_contracts.curves import Curves
 from heaters_contracts.fact import Fact
 from heaters_contracts.ingest import Options
 from heaters_contracts.model import Model
@@ -86,6 +87,9 @@ class SegmentScenesDetected(Fact):
     cuts: tuple[Cut, ...]
     """Frames of the whole video, strictly increasing, inside the segment, never frame 0."""
     scores: ObjectRef | None = None
+    """How near each frame of the segment is to a cut: float32 .npy, one a frame; at least 1 is a candidate."""
+    curves: Curves | None = None
+    """What the frames look and sound like, so that any span of them can be measured."""
 
     @model_validator(mode="after")
     def _in_order_and_inside(self) -> Self:
@@ -93,6 +97,8 @@ class SegmentScenesDetected(Fact):
         frames = [cut.frame for cut in self.cuts]
         if frames != sorted(set(frames)) or any(not span.start <= f < span.end for f in frames):
             raise ValueError(f"cuts must be strictly increasing inside [{span.start}, {span.end}): {frames[:20]}")
+        if self.curves is not None and self.curves.frames != self.segment.frames:
+            raise ValueError(f"curves of {self.curves.frames} frames do not fit a segment of {self.segment.frames}")
         return self
 
     def key(self) -> str:

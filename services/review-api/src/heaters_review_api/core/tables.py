@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from heaters_contracts.curves import Curves
 from heaters_contracts.fact import Lane
 from heaters_contracts.facts.clip import Keyframe, Proof
 from heaters_contracts.facts.segment import Cut
@@ -86,6 +87,8 @@ class Segment:
     detector: str | None = None
     cuts: tuple[Cut, ...] = ()
     """As the detector told them; `CutRow`s are what they came to."""
+    scores: ObjectRef | None = None
+    curves: Curves | None = None
 
     @property
     def end_frame(self) -> int:
@@ -126,6 +129,13 @@ class Clip:
     """Of the less certain of its two cuts; 1 where it has none."""
     opened_sequence: int = 0
     """Sequence of the last scene detection that it waited for: how long it has been there."""
+    motion: float | None = None
+    """This and the next ones: see `core.measures`. None where a segment came without curves."""
+    static_share: float | None = None
+    black_share: float | None = None
+    sharpness: float | None = None
+    brightness: float | None = None
+    loudness_db: float | None = None
     verdict: Verdict | None = None
     decision_id: UUID | None = None
     """The fact in which the verdict was given."""

@@ -7,6 +7,7 @@
 
 from typing import Any
 
+from heaters_contracts.curves import Curves
 from heaters_contracts.fact import LANES
 from heaters_contracts.facts.clip import Keyframe, Proof
 from heaters_contracts.facts.segment import Cut
@@ -141,6 +142,8 @@ segment = Table(
     _c("detected_sequence", BigInteger(), null=True),
     _c("detector", Text(), null=True),
     _c("cuts", Json(tuple[Cut, ...])),
+    _c("scores", _REF, null=True),
+    _c("curves", Json(Curves), null=True),
     CheckConstraint("frames > 0 AND first_frame >= 0", name="segment_not_empty"),
     CheckConstraint(
         "(preprocessed_at IS NULL) = (proxy IS NULL) AND (proxy IS NULL) = (packets IS NULL)",
@@ -178,6 +181,12 @@ clip = Table(
     _c("confidence_out", Double(), null=True),
     _c("certainty", Double()),
     _c("opened_sequence", BigInteger()),
+    _c("motion", Double(), null=True),
+    _c("static_share", Double(), null=True),
+    _c("black_share", Double(), null=True),
+    _c("sharpness", Double(), null=True),
+    _c("brightness", Double(), null=True),
+    _c("loudness_db", Double(), null=True),
     _c("verdict", verdict, null=True),
     _c("decision_id", Uuid(), null=True),
     _c("stands_by", Uuid(), null=True),
@@ -210,6 +219,7 @@ clip = Table(
     CheckConstraint("export_id IS NULL OR order_id IS NOT NULL", name="clip_export_was_ordered"),
     CheckConstraint("group_id IS NULL OR verdict = 'approve'", name="clip_in_a_group_is_approved"),
     CheckConstraint("certainty BETWEEN 0 AND 1", name="clip_certainty"),
+    CheckConstraint("static_share BETWEEN 0 AND 1 AND black_share BETWEEN 0 AND 1", name="clip_shares"),
     CheckConstraint(
         "(verdict IS NULL) = (state IN ('pending_review', 'superseded'))", name="clip_state_follows_verdict"
     ),

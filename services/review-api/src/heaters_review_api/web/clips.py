@@ -1,5 +1,6 @@
 """Clips: lists, the queue, verdicts, playback, downloads and likeness."""
 
+import math
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from litestar.response import Redirect
 
 from heaters_review_api.core.states import ClipState
-from heaters_review_api.db.queries import ClipOfVideo, ClipOrder, Wanted
+from heaters_review_api.db.queries import CLIP_ORDERS, MEASURES, Between, ClipOfVideo, Wanted
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, REVIEWERS, Principal
 from heaters_review_api.web.cursors import after_clip, after_id, read_clip, read_id
@@ -34,6 +35,30 @@ Tag = Annotated[str | None, QueryParameter(min_length=1, max_length=64)]
 State = Annotated[ClipState | None, QueryParameter(name="state")]
 
 
+Bounds = Annotated[list[str] | None, QueryParameter(name="measure", max_items=2 * len(MEASURES))]
+
+
+def _bounds(said: list[str] | None) -> dict[str, Between]:
+    """Read bounds of measures, each `name:from:to`; either may be empty, and both are included."""
+    wanted: dict[str, Between] = {}
+    for one in said or []:
+        try:
+            name, least, most = one.split(":")
+            if name not in MEASURES:
+                raise ValueError(name)
+            bounds = (float(least) if least else None, float(most) if most else None)
+            if not all(math.isfinite(bound) for bound in bounds if bound is not None):
+                raise ValueError(one)
+        except ValueError:
+            raise Problem(
+                400,
+                "No such bounds",
+                f"{one[:80]!r} is not name:from:to with numbers, one of which may be empty; names are {', '.join(MEASURES)}.",
+            ) from None
+        wanted[name] = bounds
+    return wanted
+
+
 @get("/api/clips", guards=[ANYBODY], tags=["clips"])
 async def list_clips(
     desk: TheDesk,
@@ -45,11 +70,18 @@ async def list_clips(
     certainty_to: Share = None,
     frames_from: Frames = None,
     frames_to: Frames = None,
+    measure: Bounds = None,
     limit: Limit = 50,
     cursor: FromQuery[str | None] = None,
 ) -> views.Clips:
-    """Clips by video and start; superseded ones only with state=superseded. Bounds are included."""
-    wanted = Wanted(video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to)
+    """Clips by video and start; superseded ones only with state=superseded. Bounds are included.
+
+    A measure's bounds are `measure=name:from:to`, either of which may be empty, such as `measure=motion:2:` or
+    `measure=black_share::0.1`; several may be given.
+    """
+    wanted = Wanted(
+        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, _bounds(measure)
+    )
     found = await desk.queries.clips(limit=limit + 1, wanted=wanted, after=read_clip(cursor))
     page = found[:limit]
     return views.Clips(items=await desk.clip_views(page), next=after_clip(page[-1]) if len(found) > limit else None)
@@ -66,12 +98,17 @@ async def list_ids(
     certainty_to: Share = None,
     frames_from: Frames = None,
     frames_to: Frames = None,
-    order: FromQuery[ClipOrder] = "video",
+    measure: Bounds = None,
+    order: Annotated[str, QueryParameter(schema_extra={"enum": list(CLIP_ORDERS)})] = "video",
     limit: Annotated[int, QueryParameter(ge=1, le=100_000)] = 10_000,
     cursor: FromQuery[str | None] = None,
 ) -> views.ClipIds:
-    """Nothing but ids, in order, for lists that are too long to be fetched whole."""
-    wanted = Wanted(video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to)
+    """Nothing but ids, in order, for lists that are too long to be fetched whole. Clips that were not measured come last."""
+    if order not in CLIP_ORDERS:
+        raise Problem(400, "No such order", f"{order[:80]!r} is none; there are {', '.join(CLIP_ORDERS)}.")
+    wanted = Wanted(
+        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, _bounds(measure)
+    )
     rows = await desk.queries.clip_ids(wanted, order, limit=limit + 1, after=read_id(order, cursor))
     page = rows[:limit]
     return views.ClipIds(ids=[row[-1] for row in page], next=after_id(order, page[-1]) if len(rows) > limit else None)

@@ -36,7 +36,7 @@ def read_id(order: ClipOrder, cursor: str | None) -> tuple[object, ...] | None:
         return None
     try:
         said, *keys, id_ = _read(cursor)
-        number = float if order == "least_certain" else _whole
+        number = float if order.startswith(("least_", "most_")) else _whole
         if said != order or len(keys) != (2 if order == "video" else 1):
             raise ValueError(said)
         return (*(number(key) for key in keys), UUID(id_))

@@ -14,6 +14,7 @@ from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
+from heaters_review_api.scores import Scores
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
@@ -33,6 +34,7 @@ class Desk:
     playback: Playback
     frames: Frames
     timeline: Timeline
+    scores: Scores
     decisions: Decisions
     leases: Leases
     admission: Admission

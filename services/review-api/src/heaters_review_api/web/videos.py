@@ -1,6 +1,7 @@
 """Videos: the list, and everything known of one."""
 
 import re
+from base64 import b64encode
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from heaters_review_api.core.tables import Video
 from heaters_review_api.core.times import stage_times, waiting_s
+from heaters_review_api.scores import THRESHOLD
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY
 from heaters_review_api.web.cursors import after_video, read_video
@@ -124,6 +126,30 @@ async def waveform(
     return Response(view, headers=headers)
 
 
+@get("/api/videos/{video_id:uuid}/scores", guards=[ANYBODY], tags=["videos"])
+async def scores(
+    desk: TheDesk,
+    request: Request[Any, Any, Any],
+    video_id: FromPath[UUID],
+    start: Annotated[int, QueryParameter(ge=0)] = 0,
+    end: Annotated[int | None, QueryParameter(ge=1, le=_ANY_FRAME)] = None,
+) -> Response[views.Scores | bytes]:
+    """How near each frame of the video, or of its frames [start, end), is to a cut, as the detector saw it."""
+    curve = await desk.scores.curve(await _found(desk, video_id), start=start, end=end)
+    headers = {"ETag": curve.etag, "Cache-Control": _ASK_AGAIN}
+    if request.headers.get("if-none-match") == curve.etag:
+        return Response(b"", status_code=304, headers=headers, media_type="application/json")
+    view = views.Scores(
+        start=curve.start,
+        end=curve.end,
+        threshold=THRESHOLD,
+        values=b64encode(curve.values).decode(),
+        parts=[views.ScoredPart(start=p.start, end=p.end, detector=p.detector) for p in curve.parts],
+        complete=sum(p.end - p.start for p in curve.parts) == curve.end - curve.start,
+    )
+    return Response(view, headers=headers)
+
+
 @get("/api/videos/{video_id:uuid}/frames/{name:str}", guards=[ANYBODY], media_type="image/jpeg", tags=["playback"])
 async def frame_picture(
     desk: TheDesk, request: Request[Any, Any, Any], video_id: FromPath[UUID], name: FromPath[str]
@@ -139,4 +165,4 @@ async def frame_picture(
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-HANDLERS = [list_videos, get_video, storyboard, storyboard_sheet, waveform, frame_picture]
+HANDLERS = [list_videos, get_video, storyboard, storyboard_sheet, waveform, scores, frame_picture]

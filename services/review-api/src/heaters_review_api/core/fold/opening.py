@@ -1,7 +1,7 @@
 """Which clips are open for review: where the cuts stand, and what lies between them."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from heaters_contracts import ids
 from heaters_contracts.fact import Fact, Told
@@ -9,6 +9,7 @@ from heaters_contracts.spans import Span
 
 from heaters_review_api.core import tiling
 from heaters_review_api.core.fold.standing import bare, stand_again, withdrawn
+from heaters_review_api.core.measures import measured
 from heaters_review_api.core.tables import Clip, CutRow, Segment, Tables
 
 
@@ -41,6 +42,8 @@ def retile(t: Tables, told: Told[Fact]) -> None:
         shown = (before.live, before.confidence_in, before.confidence_out, before.certainty, before.opened_sequence)
         # Most stay as they are, and to make a row anew costs more than all else that is done for it.
         if known is None or shown != (True, *sides, certainty, opened):
+            # Its measures can only have changed if one of its segments was told anew.
+            measures = asdict(measured(finished, span)) if before.opened_sequence != opened else {}
             t.clips[id_] = replace(
                 before,
                 live=True,
@@ -48,6 +51,7 @@ def retile(t: Tables, told: Told[Fact]) -> None:
                 confidence_out=sides[1],
                 certainty=certainty,
                 opened_sequence=opened,
+                **measures,
             )
         if known is not None and not known.live:
             stand_again(t, id_, told)

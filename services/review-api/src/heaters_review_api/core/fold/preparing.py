@@ -122,7 +122,13 @@ def scenes_detected(t: Tables, fact: SegmentScenesDetected, told: Told[Fact]) ->
     segment = _segment(t, fact.segment)
     if told.sequence > (segment.detected_sequence or 0):
         t.segments[segment.index] = replace(
-            segment, detected_at=at_of(told), detected_sequence=told.sequence, detector=fact.detector, cuts=fact.cuts
+            segment,
+            detected_at=at_of(told),
+            detected_sequence=told.sequence,
+            detector=fact.detector,
+            cuts=fact.cuts,
+            scores=fact.scores,
+            curves=fact.curves,
         )
         retile(t, told)
 

@@ -1,7 +1,7 @@
 """Clips: one, several, and lists of them in each order, cut by key and never by offset."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy import Select, Text, cast, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from heaters_review_api.core import tables as core
+from heaters_review_api.core.measures import Measures
 from heaters_review_api.core.states import ClipState
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
@@ -18,8 +19,11 @@ from heaters_review_api.db.rows import to_row
 
 _v, _c = schema.video.c, schema.clip.c
 
-
 _MOST_COUNTED = 10_000
+MEASURES = tuple(part.name for part in fields(Measures))
+"""Columns of a clip that it can be chosen and ordered by."""
+Between = tuple[float | None, float | None]
+"""The least and the most that is wanted; None is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Wanted:
     certainty_to: float | None = None
     frames_from: int | None = None
     frames_to: int | None = None
+    measures: Mapping[str, Between] = field(default_factory=dict)
+    """What is not measured fits no bounds."""
 
     def conditions(self) -> list[Any]:
         """As SQL."""
@@ -67,15 +73,26 @@ class Wanted:
             found.append(length >= self.frames_from)
         if self.frames_to is not None:
             found.append(length <= self.frames_to)
+        for name, (least, most) in self.measures.items():
+            if least is not None:
+                found.append(_c[name] >= least)
+            if most is not None:
+                found.append(_c[name] <= most)
         return found
 
 
-ClipOrder = Literal["video", "oldest", "least_certain"]
+ClipOrder = str
+"""One of `CLIP_ORDERS`."""
+_LAST = 1e9
+"""Where clips go that were not measured: to the end of every order."""
 _ORDERS: dict[ClipOrder, tuple[Any, ...]] = {
     "video": (_c.video_sequence, _c.start_frame, _c.id),
     "oldest": (_c.opened_sequence, _c.id),
     "least_certain": (_c.certainty, _c.id),
+    **{f"least_{name}": (func.coalesce(_c[name], _LAST), _c.id) for name in MEASURES},
+    **{f"most_{name}": (func.coalesce(-_c[name], _LAST), _c.id) for name in MEASURES},
 }
+CLIP_ORDERS = tuple(_ORDERS)
 
 ClipCursor = tuple[int, int, UUID]
 """Place in the order of clips: the video's sequence, the first frame, the clip."""

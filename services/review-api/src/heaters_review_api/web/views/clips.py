@@ -43,6 +43,18 @@ class Clip(Struct, frozen=True, kw_only=True):
     group: UUID | None
     tags: list[str]
     note: str
+    motion: float | None
+    """Mean difference of luma between neighbouring frames, 0..255. This and the next ones are null until they are measured."""
+    static_share: float | None
+    """Of its frames, those that are like the one before, 0..1."""
+    black_share: float | None
+    """Of its frames, those that are black, 0..1."""
+    sharpness: float | None
+    """Mean absolute Laplacian of the luma of a small picture; 0 is flat."""
+    brightness: float | None
+    """Mean luma, 0..255."""
+    loudness_db: float | None
+    """Root mean square of its peaks, dB of full scale, at least -48; null without sound."""
     version: int
     """Of the video, when this was read."""
 
@@ -113,5 +125,11 @@ def clip_view(one: ClipOfVideo, ticks: tuple[int, int] | None) -> Clip:
         group=clip.group_id,
         tags=list(clip.tags),
         note=clip.note,
+        motion=clip.motion,
+        static_share=clip.static_share,
+        black_share=clip.black_share,
+        sharpness=clip.sharpness,
+        brightness=clip.brightness,
+        loudness_db=clip.loudness_db,
         version=one.version,
     )

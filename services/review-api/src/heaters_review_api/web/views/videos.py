@@ -135,6 +135,30 @@ class Waveform(Struct, frozen=True, kw_only=True):
     complete: bool
 
 
+class ScoredPart(Struct, frozen=True, kw_only=True):
+    """Which detector scored frames [start, end)."""
+
+    start: int
+    end: int
+    detector: str
+
+
+class Scores(Struct, frozen=True, kw_only=True):
+    """How near each of frames [start, end) is to a cut.
+
+    `values` are bytes in base64, one a frame: 255 * s / (1 + s) of the detector's score s, of which 1 is just a candidate. So a frame
+    of `threshold` or more was a candidate for a cut, whatever the detector; of neighbouring candidates only the strongest became one.
+    Frames in none of the `parts` are not scored yet, and are 0; `complete` says that there are no such frames.
+    """
+
+    start: int
+    end: int
+    threshold: int
+    values: str
+    parts: list[ScoredPart]
+    complete: bool
+
+
 def video_values(video: core.Video, clips: dict[ClipState, int]) -> dict[str, Any]:
     """What a list and a page of a video both show."""
     has_base = video.time_base_num is not None and video.time_base_den is not None
