@@ -5,8 +5,8 @@ What facts come to changes with this release, so the projection is emptied here,
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
