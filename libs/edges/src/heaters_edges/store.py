@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from heaters_edges.failure import MissingObject, Unavailable
+from heaters_edges.ranged import NotPlain, RangedReader
 from heaters_edges.settings import Settings
 from heaters_edges.telemetry import S3_BYTES, S3_REQUESTS
 
@@ -97,9 +98,18 @@ class S3Store:
             region_name=settings.s3_region,
         )
         self._client: Any = self._session.client("s3", endpoint_url=settings.s3_endpoint, config=config)
+        self._ranges = RangedReader(
+            settings.s3_endpoint, self._sign, ca_bundle=self._session._session.get_config_variable("ca_bundle")
+        )
         self._public: Any = self._client
         if settings.s3_public_endpoint and settings.s3_public_endpoint != settings.s3_endpoint:
             self._public = self._session.client("s3", endpoint_url=settings.s3_public_endpoint, config=config)
+
+    def _sign(self, bucket: str, key: str, expires_s: int) -> str:
+        url: str = self._client.generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_s
+        )
+        return url
 
     def _call(self, operation: str, call: Callable[[], Any], key: str = "") -> Any:
         S3_REQUESTS.labels(operation).inc()
@@ -149,6 +159,8 @@ class S3Store:
         """One ranged GET."""
 
         def fetch() -> bytes:
+            with suppress(NotPlain):
+                return self._ranges.get(self._bucket, key, offset, length)
             wanted = f"bytes={offset}-{offset + length - 1}"
             try:
                 data: bytes = self._client.get_object(Bucket=self._bucket, Key=key, Range=wanted)["Body"].read()

@@ -251,7 +251,7 @@ def ticks_of(part: Packets, frame: int) -> int:
     n = frame - part.first_frame
     if not 0 <= n <= part.frames:
         raise ValueError(f"frame {frame} is not in [{part.first_frame}, {part.first_frame + part.frames}]")
-    return part.end_ticks if n == part.frames else int(np.sort(part.pts)[n])
+    return part.end_ticks if n == part.frames else int(np.sort(part.pts, kind="stable")[n])
 
 
 def _rows_of(part: Packets, start: int, end: int) -> slice:
