@@ -252,6 +252,37 @@ async def test_what_failed_is_done_when_it_is_asked_for_again(bus: Bus, objects:
     assert await count(bus, asked.video_id, "stage.failed") == 2
 
 
+async def test_a_replay_tells_the_results_anew_and_works_again_only_when_forced(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    calls = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        calls.append(1)
+        return downloaded(told)
+
+    asked = requested()
+    sequence = (await bus.publish(asked)).sequence
+    replays = []
+    async with worker(bus, objects, settings, handler):
+        await eventually(bus, asked.video_id, "video.downloaded")
+        worked = []
+        for n, force in enumerate((False, True), 2):
+            fact = StageRequested(
+                stage="download", message_sequence=sequence, by="ops", idempotency_key=str(n), replay=True, force=force
+            )
+            replays.append(tell(fact, video_id=asked.video_id, lane="bulk", cause=asked.id, time=datetime.now(UTC)))
+            await bus.publish(replays[-1])
+            await until(lambda: count(bus, asked.video_id, "video.downloaded"), n)
+            worked.append(len(calls))
+        await until(lambda: unacknowledged(bus, "download-bulk"), 0)
+
+    told = [t for t in await facts_of(bus, asked.video_id) if t.fact.TYPE == "video.downloaded"]
+    assert [t.cause for t in told] == [asked.id, replays[0].id, replays[1].id]
+    assert [t.work.reused for t in told if t.work] == [False, True, False]
+    assert worked == [1, 2]
+
+
 async def test_a_request_for_another_stage_or_a_lost_message_does_no_work(
     bus: Bus, objects: Objects, settings: Settings
 ) -> None:

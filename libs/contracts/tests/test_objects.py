@@ -28,8 +28,8 @@ V = "videos/00000000-0000-0000-0000-000000000000"
         (segment_key(NIL, "proxy", "h264-3f2a", 7, ONE, ".mp4"), f"{V}/proxy/h264-3f2a/00007-1111111111111111.mp4"),
         (master_key(NIL, ONE), f"{V}/master-1111111111111111.mkv"),
         (clip_key(NIL, NIL, "export", ONE, ".mp4"), f"{V}/clips/{NIL}/export-1111111111111111.mp4"),
-        (manifest_key("plan", ONE), f"manifests/plan/{ONE}.json"),
-        (failed_message_key(ONE), "failed/message-1111111111111111.bin"),
+        (manifest_key(NIL, "plan", ONE), f"{V}/manifests/plan/{ONE}.json"),
+        (failed_message_key(NIL, ONE), f"{V}/failed/message-1111111111111111.bin"),
     ],
 )
 def test_a_key_says_what_it_holds(key: str, is_: str) -> None:

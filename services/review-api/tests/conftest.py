@@ -28,6 +28,7 @@ from heaters_contracts.facts import (
     SegmentPreprocessed,
     SegmentScenesDetected,
     StageFailed,
+    StageRequested,
     VideoDownloaded,
     VideoPlanned,
     VideoRequested,
@@ -180,7 +181,18 @@ class Story:
         fact = ClipApproved(clip_id=clip_id, span=span, by=by, idempotency_key=key, parts=parts)
         return self.say(fact, None, worked_s=None)
 
+    def replayed(self, stage: str, message: Told[Any]) -> Told[Any]:
+        fact = StageRequested(
+            stage=stage, message_sequence=message.sequence, by="ops", idempotency_key="again", replay=True
+        )
+        return self.say(fact, message, worked_s=None)
+
     def exported(self, approved: Told[ClipApproved], *, object_key: str | None = None) -> Told[Any]:
+        return self.exported_for(approved, approved, object_key=object_key)
+
+    def exported_for(
+        self, approved: Told[ClipApproved], cause: Told[Any], *, object_key: str | None = None
+    ) -> Told[Any]:
         clip = approved.fact
         fact = ClipExported(
             clip_id=clip.clip_id,
@@ -188,7 +200,7 @@ class Story:
             object=ref(object_key or f"clips/{clip.clip_id}.mp4"),
             proof=Proof(frames_decoded=clip.span.frames, frames_copied=clip.span.frames, frames_encoded=0),
         )
-        return self.say(fact, approved)
+        return self.say(fact, cause)
 
     def keyframed(self, exported: Told[ClipExported]) -> Told[Any]:
         clip = exported.fact

@@ -297,3 +297,68 @@ def test_no_verdict_but_those_of_the_machine_moves_a_clip(story: Any) -> None:
 
     assert len(moved) == 8
     assert set(moved) <= arrows
+
+
+def test_a_replayed_detection_moves_the_cuts(story: Any) -> None:
+    film = story(frames=(100,), video_id=VIDEO).ready([30])
+    preprocessed = next(told for told in film.told if told.fact.TYPE == "segment.preprocessed")
+
+    film.detected(film.segments()[0], [60], film.replayed("scenes", preprocessed))
+
+    assert states(apply(film.told)) == {(0, 60): "pending_review", (60, 100): "pending_review"}
+
+
+def test_a_replayed_export_takes_the_place_of_the_first_and_what_follows_is_done_again(story: Any) -> None:
+    film = story(frames=(100,), video_id=VIDEO).ready([])
+    approved = film.verdict("approve", 0, 100)
+    film.embedded(film.keyframed(film.exported(approved, object_key="first.mp4")))
+    done = apply(film.told)
+
+    again = film.exported_for(approved, film.replayed("export", approved), object_key="second.mp4")
+    replayed = apply(film.told)
+    film.embedded(film.keyframed(again))
+    finished = apply(film.told)
+
+    assert states(done) == states(finished) == {(0, 100): "embedded"}
+    assert states(replayed) == {(0, 100): "keyframing"}
+    (clip,) = replayed.clips.values()
+    assert clip.export_object.key == "second.mp4"
+    assert set(replayed.discarded) == {"first.mp4", f"clips/{clip.id}.jpg"}
+    assert set(finished.discarded) == {"first.mp4"}
+
+
+def test_a_result_of_a_replay_for_a_verdict_that_no_longer_stands_changes_nothing(story: Any) -> None:
+    film = story(frames=(100,), video_id=VIDEO).ready([])
+    approved = film.verdict("approve", 0, 100)
+    request = film.replayed("export", approved)
+    film.verdict("skip", 0, 100, key="second thoughts")
+
+    film.exported_for(approved, request)
+
+    assert states(apply(film.told)) == {(0, 100): "review_skipped"}
+
+
+def test_a_replayed_plan_may_divide_the_film_differently(story: Any) -> None:
+    before, after = story(frames=(50, 50), video_id=VIDEO), story(frames=(70, 20, 10), video_id=VIDEO)
+    before.ready([30, 80])
+    downloaded = next(told for told in before.told if told.fact.TYPE == "video.downloaded")
+    late = next(told for told in before.told if told.fact.TYPE == "segment.planned")
+    request = before.replayed("plan", downloaded)
+
+    after.first_sequence = before.first_sequence + len(before.told)
+    plans = [after.planned_segment(segment, request) for segment in after.segments()]
+    after.planned(request)
+    between = apply([*before.told, *after.told])
+    for segment, planned in zip(after.segments(), plans, strict=True):
+        after.detected(segment, [30, 80], after.preprocessed(segment, planned))
+    before.first_sequence += len(after.told)
+    before.preprocessed(before.segments()[0], late)
+    finished = apply([*before.told[:-1], *after.told, before.told[-1]])
+
+    assert {s.index: (s.first_frame, s.frames, s.proxy is None) for s in between.segments.values()} == {
+        0: (0, 70, True),
+        1: (70, 20, True),
+        2: (90, 10, True),
+    }
+    assert states(finished) == {(0, 30): "pending_review", (30, 80): "pending_review", (80, 100): "pending_review"}
+    assert finished.segments[0].frames == 70

@@ -13,6 +13,7 @@ from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
 from heaters_local.commands.logs import logs
 from heaters_local.commands.migrate import migrate
+from heaters_local.commands.replay import replay
 from heaters_local.commands.search import search
 from heaters_local.commands.stages import pause, resume, stages
 from heaters_local.commands.status import status
@@ -52,7 +53,7 @@ def heaters() -> None:
     """
 
 
-for command in (up, down, migrate, ingest, status, approve, search, failed, stages, pause, resume, logs, demo):
+for command in (up, down, migrate, ingest, status, approve, search, failed, replay, stages, pause, resume, logs, demo):
     heaters.add_command(command)
 
 

@@ -18,6 +18,7 @@ from heaters_local.views import (
     FailureInFull,
     Neighbour,
     Progress,
+    Replayed,
     Stage,
     Upload,
     Verdict,
@@ -185,6 +186,11 @@ class Api:
     def discard(self, failure_id: str) -> None:
         """Take a failure off the list."""
         self._ask("POST", f"/api/failures/{failure_id}/discard", headers=_key(None))
+
+    def replay(self, video_id: str, stage: str, *, force: bool) -> Replayed:
+        """Have a stage work on a video again, and all that follows from it."""
+        body = {"from": stage, "force": force}
+        return cast("Replayed", self._ask("POST", f"/api/videos/{video_id}/replay", json=body, headers=_key(None)))
 
     def stages(self) -> list[Stage]:
         """Every stage, and whether it rests."""

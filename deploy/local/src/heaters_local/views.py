@@ -54,6 +54,14 @@ class FailureInFull(TypedDict):
     trace_id: str | None
 
 
+class Replayed(TypedDict):
+    """What was given to a stage again."""
+
+    stage: str
+    messages: int
+    sequence: int
+
+
 class Stage(TypedDict):
     """A kind of work, and whether it rests."""
 

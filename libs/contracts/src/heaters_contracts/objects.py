@@ -39,6 +39,11 @@ def _key(*parts: str, sha256: str, suffix: str) -> str:
     return f"{'/'.join(parts)}-{sha256[:16]}{suffix}"
 
 
+def video_prefix(video: UUID) -> str:
+    """What the keys of everything that was made of a video begin with; only uploads lie elsewhere."""
+    return f"videos/{video}/"
+
+
 def upload_key(requester: str, sha256: str, suffix: str) -> str:
     """What a person or team handed in, before it is a video."""
     return _key("uploads", requester, "file", sha256=sha256, suffix=suffix)
@@ -69,11 +74,11 @@ def clip_key(video: UUID, clip: UUID, kind: str, sha256: str, suffix: str) -> st
     return _key("videos", str(video), "clips", str(clip), kind, sha256=sha256, suffix=suffix)
 
 
-def manifest_key(stage: str, inputs_sha256: str) -> str:
+def manifest_key(video: UUID, stage: str, inputs_sha256: str) -> str:
     """What a stage told about these very inputs: written last, so whoever finds it need not work again."""
-    return f"manifests/{stage}/{inputs_sha256}.json"
+    return f"{video_prefix(video)}manifests/{stage}/{inputs_sha256}.json"
 
 
-def failed_message_key(sha256: str) -> str:
+def failed_message_key(video: UUID, sha256: str) -> str:
     """The bytes of a message that failed and is too long to lie in its stage.failed."""
-    return _key("failed", "message", sha256=sha256, suffix=".bin")
+    return _key("videos", str(video), "failed", "message", sha256=sha256, suffix=".bin")

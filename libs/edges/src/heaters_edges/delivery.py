@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -85,6 +85,10 @@ class _Order:
     message: Stored
     request: UUID | None = None
     """The stage.requested, where it is one."""
+    replay: bool = False
+    """Its results are told anew."""
+    force: bool = False
+    """Its manifest is not looked for."""
     problem: Permanent | None = None
     """Why it cannot be worked on."""
 
@@ -294,11 +298,11 @@ class Worker:
         wanted = await self._bus.message(asked.fact.message_sequence)
         if wanted is None:
             gone = _NotThisStages(f"message {asked.fact.message_sequence} is not in the stream any more")
-            return _Order(delivered, asked.id, gone)
+            return _Order(delivered, asked.id, problem=gone)
         if not wanted.subject.startswith(f"heaters.{work.consumes.TYPE}."):
             other = _NotThisStages(f"message {wanted.sequence} is {wanted.subject}, which {work.name} does not work on")
-            return _Order(delivered, asked.id, other)
-        return _Order(wanted, asked.id)
+            return _Order(delivered, asked.id, problem=other)
+        return _Order(wanted, asked.id, replay=asked.fact.replay, force=asked.fact.force)
 
     async def _attempt(
         self, duty: Duty, order: _Order, message: NatsMessage, job: Job, attempt: int, started: datetime
@@ -312,10 +316,12 @@ class Worker:
             if order.problem is not None:
                 raise order.problem
             told = decode(wanted.subject, wanted.headers, wanted.data).stored(wanted.sequence, wanted.stored_at)
+            if order.replay and order.request is not None:
+                told = replace(told, id=order.request)  # the cause of what is told anew
             loop = asyncio.get_running_loop()
             job.report = lambda share: _spawn(loop, self._bus.report(work.name, told.video_id, share))
             async with asyncio.timeout(work.deadline_s + 60):
-                await self._do(duty, told, job, attempt, started)
+                await self._do(duty, told, job, attempt, started, force=order.force)
             await message.ack()
         except asyncio.CancelledError:
             raise
@@ -325,12 +331,14 @@ class Worker:
             return _judge(problem, duty.permanent)
         return None
 
-    async def _do(self, duty: Duty, told: Told[Fact], job: Job, attempt: int, started: datetime) -> None:
+    async def _do(
+        self, duty: Duty, told: Told[Fact], job: Job, attempt: int, started: datetime, *, force: bool
+    ) -> None:
         """Find the results in a manifest, or have the handler make them; tell each at once; write the manifest last."""
         jobs.begin(job)
         inputs = {"video": told.video_id, "profile": duty.profile, "fact": told.fact.model_dump(mode="json")}
-        manifest = manifest_key(duty.work.name, sha256_of(canonical(inputs)))
-        known = await self._objects.read_json(manifest)
+        manifest = manifest_key(told.video_id, duty.work.name, sha256_of(canonical(inputs)))
+        known = None if force else await self._objects.read_json(manifest)
         if known is not None:
             job.reused = True
             for entry in known:
@@ -407,7 +415,7 @@ class Worker:
         kept = None
         if len(given.data) > _INLINE_BYTES:
             digest = hashlib.sha256(given.data).hexdigest()
-            kept = await self._objects.put_bytes(given.data, failed_message_key(digest))
+            kept = await self._objects.put_bytes(given.data, failed_message_key(video_id, digest))
         fact = StageFailed(
             stage=inbox.duty.work.name,
             reason=reason_of(failed.problem),
@@ -419,6 +427,7 @@ class Worker:
             message=None if kept else base64.b64encode(given.data).decode(),
             message_object=kept,
             request=order.request,
+            trace_id=telemetry.trace_id(),
         )
         told = tell(
             fact,

@@ -16,6 +16,7 @@ from heaters_edges.bus import Ack
 from heaters_review_api.core.tables import Failure
 from heaters_review_api.db.passed import Passed
 from heaters_review_api.db.queries import Queries
+from heaters_review_api.telling import NoSuchVideo
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,19 @@ class NoSuchStage(Exception):
 
 class AlreadySettled(Exception):
     """The failure needs nobody any more."""
+
+
+class NothingToReplay(Exception):
+    """The stage has been told nothing of this video yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What was asked for again: so many messages of a stage; the sequence of the last fact that says so."""
+
+    stage: str
+    messages: int
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,42 @@ class Stages:
             idempotency_key=idempotency_key,
         )
         return await self._tell(fact, failure.video_id, parse_subject(failure.message_subject).lane)
+
+    async def replay(self, video_id: UUID, stage: str, *, force: bool, by: str, idempotency_key: str) -> Replayed:
+        """Have a stage work on a video again, and with it all that follows from it.
+
+        Args:
+            video_id: the video.
+            stage: from which stage on.
+            force: do its work again even where its results are known; without, they are only told anew.
+            by: who wants it.
+            idempotency_key: the client's.
+
+        Raises:
+            NoSuchStage: see there.
+            NoSuchVideo: there is no such video.
+            NothingToReplay: see there.
+        """
+        _require(stage)
+        video = await self._queries.video(video_id)
+        if video is None or video.requested_sequence is None:
+            raise NoSuchVideo(f"there is no video {video_id}")
+        messages = await self._queries.inputs(video_id, stage)
+        if not messages:
+            raise NothingToReplay(f"{stage} has been told nothing of the video {video_id} yet")
+        sequence = 0
+        for message in messages:
+            fact = StageRequested(
+                stage=stage,
+                message_sequence=message.sequence,
+                by=by,
+                idempotency_key=idempotency_key,
+                replay=True,
+                force=force,
+            )
+            sequence = await self._publish(fact, video_id, video.lane, cause=message.fact_id)
+        await self._passed.wait_for(sequence, timeout_s=self._timeout_s)
+        return Replayed(stage, len(messages), sequence)
 
     async def pause(self, stage: str, *, reason: str, by: str, idempotency_key: str) -> int:
         """Let a stage take no more work; what it has in hand it finishes.
@@ -141,17 +191,20 @@ class Stages:
         return failure
 
     async def _tell(self, fact: Fact, video_id: UUID, lane: Lane) -> int:
+        sequence = await self._publish(fact, video_id, lane)
+        await self._passed.wait_for(sequence, timeout_s=self._timeout_s)
+        return sequence
+
+    async def _publish(self, fact: Fact, video_id: UUID, lane: Lane, *, cause: UUID | None = None) -> int:
         told = tell(
             fact,
             video_id=video_id,
             lane=lane,
-            cause=None,
+            cause=cause,
             time=datetime.now(UTC),
             traceparent=telemetry.traceparent(),
         )
-        ack = await self._bus.publish(told)
-        await self._passed.wait_for(ack.sequence, timeout_s=self._timeout_s)
-        return ack.sequence
+        return (await self._bus.publish(told)).sequence
 
 
 def _require(stage: str) -> None:

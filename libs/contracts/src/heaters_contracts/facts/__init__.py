@@ -17,6 +17,7 @@ from heaters_contracts.facts.stage import StageDiscarded, StageFailed, StagePaus
 from heaters_contracts.facts.video import (
     VideoCutsChanged,
     VideoDownloaded,
+    VideoErased,
     VideoMasterStored,
     VideoPlanned,
     VideoRejected,
@@ -45,6 +46,7 @@ __all__ = [
     "StageResumed",
     "VideoCutsChanged",
     "VideoDownloaded",
+    "VideoErased",
     "VideoMasterStored",
     "VideoPlanned",
     "VideoRejected",

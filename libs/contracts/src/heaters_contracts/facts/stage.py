@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from heaters_contracts.fact import Fact
 from heaters_contracts.objects import ObjectRef
@@ -30,6 +30,8 @@ class StageFailed(Fact):
 
     request: UUID | None = None
     """The stage.requested that asked for this attempt, where it was not the first."""
+    trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    """The trace in which it failed: what its logs and spans carry."""
 
     def key(self) -> str:
         """A message fails once in each stage, and once more for each time that it is asked for again."""
@@ -37,9 +39,10 @@ class StageFailed(Fact):
 
 
 class StageRequested(Fact):
-    """A person wants a stage to work again on a message that it gave up on.
+    """A person wants a stage to work again on a message: one that it gave up on, or, to replay, one that it has done.
 
-    The message stays the cause of what comes of it, so what waits for it need not know that it failed before.
+    What failed is retried: the message stays the cause of what comes of it, so what waits for it need not know that it failed
+    before. A replay says its results anew: this request is their cause, and the message that it is about is its own cause.
     """
 
     TYPE = "stage.requested"
@@ -49,6 +52,10 @@ class StageRequested(Fact):
     """Where the message lies in the stream."""
     by: str
     idempotency_key: str
+    replay: bool = False
+    """Tell the results anew, though they were told before, so that all that follows from them is done again."""
+    force: bool = False
+    """Do the work again even where a manifest says what came of it."""
 
     def key(self) -> str:
         """The client's idempotency key."""
@@ -77,6 +84,8 @@ class StagePaused(Fact):
     by: str
     reason: str
     idempotency_key: str
+    until: AwareDatetime | None = None
+    """When it tries again by itself; None: not before somebody resumes it."""
 
     def key(self) -> str:
         """The client's idempotency key."""

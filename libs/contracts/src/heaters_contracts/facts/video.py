@@ -149,3 +149,19 @@ class VideoCutsChanged(Fact):
     def key(self) -> str:
         """The client's idempotency key; the clip says in which video."""
         return f"{self.clips[0]}:{self.idempotency_key}"
+
+
+class VideoErased(Fact):
+    """A video was erased: its facts, objects and rows are gone, and this is all that is left of it.
+
+    Whatever is told of it afterwards by a stage that had work in hand is erased as well; only a new request begins anew.
+    """
+
+    TYPE = "video.erased"
+    by: str
+    reason: str = ""
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key; a video that was asked for again may be erased again."""
+        return self.idempotency_key

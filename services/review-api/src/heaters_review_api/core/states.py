@@ -94,6 +94,11 @@ _BACK = frozenset({_C.PENDING_REVIEW, _C.EXPORTING, _C.REVIEW_SKIPPED, _C.REVIEW
 """What a clip can be when a decision is turned round: an approval that stands again is exported again."""
 
 
+_KEYFRAMED = frozenset({_C.EMBEDDING, _C.EMBEDDING_FAILED, _C.EMBEDDED})
+_EXPORTED = frozenset({_C.KEYFRAMING, _C.KEYFRAME_FAILED}) | _KEYFRAMED
+"""What a replayed stage may find a clip in: what follows is done again."""
+
+
 def _only(*states: S) -> frozenset[S]:
     return frozenset(states)
 
@@ -112,6 +117,8 @@ CLIP_TRANSITIONS: tuple[Transition[ClipState], ...] = (
     Transition("clip.exported", _only(_C.EXPORTING, _C.EXPORT_FAILED), _only(_C.KEYFRAMING), "stage"),
     Transition("clip.keyframed", _only(_C.KEYFRAMING, _C.KEYFRAME_FAILED), _only(_C.EMBEDDING), "stage"),
     Transition("clip.embedded", _only(_C.EMBEDDING, _C.EMBEDDING_FAILED), _only(_C.EMBEDDED), "stage"),
+    Transition("clip.exported", _EXPORTED, _only(_C.KEYFRAMING), "stage"),
+    Transition("clip.keyframed", _KEYFRAMED, _only(_C.EMBEDDING), "stage"),
     Transition("stage.failed", _only(_C.EXPORTING), _only(_C.EXPORT_FAILED), "stage"),
     Transition("stage.failed", _only(_C.KEYFRAMING), _only(_C.KEYFRAME_FAILED), "stage"),
     Transition("stage.failed", _only(_C.EMBEDDING), _only(_C.EMBEDDING_FAILED), "stage"),
@@ -169,6 +176,8 @@ VIDEO_TRANSITIONS: tuple[Transition[VideoState], ...] = (
     Transition("stage.failed", _ON_THE_WAY | _REVIEWED, _only(*VIDEO_FAILURES.values()), "stage"),
     *(Transition(fact, _REVIEWED, _REVIEWED, "reviewer") for fact in _PERSONS),
     Transition("clip.embedded", _only(_V.IN_REVIEW), _only(_V.DONE), "stage"),
+    Transition("clip.exported", _only(_V.DONE), _only(_V.IN_REVIEW), "stage"),
+    Transition("clip.keyframed", _only(_V.DONE), _only(_V.IN_REVIEW), "stage"),
 )
 """A video's state follows from its segments and clips. A failed stage is never the end: what it was to do may come after all, and
 then the video is wherever its segments are."""

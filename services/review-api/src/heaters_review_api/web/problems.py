@@ -14,7 +14,7 @@ from heaters_review_api.db.passed import Lagging
 from heaters_review_api.decisions import NoSuchClip, NoSuchVideo, Refused
 from heaters_review_api.frames import NoSuchFrame
 from heaters_review_api.playback import NotPlayable
-from heaters_review_api.stages import AlreadySettled, NoSuchFailure, NoSuchStage
+from heaters_review_api.stages import AlreadySettled, NoSuchFailure, NoSuchStage, NothingToReplay
 from heaters_review_api.timeline import NoSuchSpan
 from heaters_review_api.uploads import NoSuchUpload, UploadRefused
 
@@ -146,12 +146,18 @@ def on_upload_refused(request: Request[Any, Any, Any], problem: UploadRefused) -
     return _answer(request, Problem(problem.status, "This upload cannot be taken in", str(problem)))
 
 
+def on_nothing_to_replay(request: Request[Any, Any, Any], problem: NothingToReplay) -> Response[Any]:
+    """The stage's turn has not come."""
+    return _answer(request, Problem(409, "There is nothing to replay", str(problem)))
+
+
 HANDLERS: dict[Any, Any] = {
     NoSuchUpload: on_no_upload,
     UploadRefused: on_upload_refused,
     NoSuchFailure: on_no_failure,
     NoSuchStage: on_no_stage,
     AlreadySettled: on_settled,
+    NothingToReplay: on_nothing_to_replay,
     Problem: on_problem,
     HTTPException: on_http,
     Refused: on_refused,

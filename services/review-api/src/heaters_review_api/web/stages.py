@@ -58,6 +58,21 @@ async def discard(
     return views.Said(sequence=sequence)
 
 
+@post("/api/videos/{video_id:uuid}/replay", guards=[OPERATORS], status_code=202, tags=["stages"])
+async def replay(
+    desk: TheDesk,
+    request: Request[Principal, Any, Any],
+    video_id: FromPath[UUID],
+    data: JSONBody[views.ReplayWish],
+    idempotency_key: Key,
+) -> views.Replayed:
+    """Have a stage work on a video again, and with it all that follows; what is known is only told anew unless `force` is set."""
+    done = await desk.stages.replay(
+        video_id, data.from_, force=data.force, by=request.user.id, idempotency_key=idempotency_key
+    )
+    return views.Replayed(stage=done.stage, messages=done.messages, sequence=done.sequence)
+
+
 @get("/api/stages", guards=[ANYBODY], tags=["stages"])
 async def list_stages(desk: TheDesk) -> views.Stages:
     """Every stage, in the pipeline's order, and whether it rests."""
@@ -91,4 +106,4 @@ async def resume(
     return views.Said(sequence=sequence)
 
 
-HANDLERS = [get_failure, retry, discard, list_stages, pause, resume]
+HANDLERS = [get_failure, retry, discard, replay, list_stages, pause, resume]

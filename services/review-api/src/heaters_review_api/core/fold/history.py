@@ -1,6 +1,7 @@
 """When a fact was, and what a video's history shows of it."""
 
 from datetime import datetime
+from uuid import UUID
 
 from heaters_contracts.fact import Fact, Told
 from heaters_contracts.facts import StageDiscarded, StageFailed, StageRequested, VideoCutsChanged
@@ -49,6 +50,17 @@ def event_of(t: Tables, told: Told[Fact]) -> Event:
         host=work.host if work else None,
         reused=work.reused if work else None,
     )
+
+
+def cause_of(t: Tables, told: Told[Fact]) -> UUID | None:
+    """The fact that a result answers: where it was replayed, what the replay was about."""
+    asked = t.events.get(told.cause) if told.cause else None
+    return asked.cause if asked and asked.type == StageRequested.TYPE else told.cause
+
+
+def is_replayed(t: Tables, told: Told[Fact]) -> bool:
+    """Whether a result was asked for again."""
+    return cause_of(t, told) != told.cause
 
 
 def _said(fact: Fact) -> str | None:

@@ -60,7 +60,9 @@ def planned(t: Tables, fact: VideoPlanned, told: Told[Fact]) -> None:
     if told.sequence <= (t.video.planned_sequence or 0):
         return
     for place in fact.segments:
-        t.segments[place.index] = _segment(t, place)
+        t.segments[place.index] = _segment(t, place, planned=True)
+    for index in [index for index in t.segments if index >= len(fact.segments)]:
+        del t.segments[index]  # of a plan before
     t.video = replace(
         t.video,
         source_object=t.video.source_object or fact.source,
@@ -86,7 +88,7 @@ def master_stored(t: Tables, fact: VideoMasterStored, told: Told[Fact]) -> None:
 
 def segment_planned(t: Tables, fact: SegmentPlanned, told: Told[Fact]) -> None:
     """A segment may be made; the rest of the video may still be scanned."""
-    segment = _segment(t, fact.segment)
+    segment = _segment(t, fact.segment, planned=True)
     if segment.planned_at is None:
         t.segments[segment.index] = replace(segment, planned_at=at_of(told))
     t.video = replace(
@@ -100,7 +102,7 @@ def segment_planned(t: Tables, fact: SegmentPlanned, told: Told[Fact]) -> None:
 def preprocessed(t: Tables, fact: SegmentPreprocessed, told: Told[Fact]) -> None:
     """A segment's proxy, pictures and sound are in the store."""
     segment = _segment(t, fact.segment)
-    if told.sequence <= (segment.preprocessed_sequence or 0):
+    if not _is_at(segment, fact.segment) or told.sequence <= (segment.preprocessed_sequence or 0):
         return
     t.segments[segment.index] = replace(
         segment,
@@ -120,7 +122,7 @@ def preprocessed(t: Tables, fact: SegmentPreprocessed, told: Told[Fact]) -> None
 def scenes_detected(t: Tables, fact: SegmentScenesDetected, told: Told[Fact]) -> None:
     """The cuts of a segment are found: clips may open, and others move."""
     segment = _segment(t, fact.segment)
-    if told.sequence > (segment.detected_sequence or 0):
+    if _is_at(segment, fact.segment) and told.sequence > (segment.detected_sequence or 0):
         t.segments[segment.index] = replace(
             segment,
             detected_at=at_of(told),
@@ -133,8 +135,14 @@ def scenes_detected(t: Tables, fact: SegmentScenesDetected, told: Told[Fact]) ->
         retile(t, told)
 
 
-def _segment(t: Tables, place: Place) -> Segment:
+def _is_at(segment: Segment, place: Place) -> bool:
+    """Whether a result is of the plan that stands: a film may be divided differently when its plan is replayed."""
+    return (segment.first_frame, segment.frames) == (place.first_frame, place.frames)
+
+
+def _segment(t: Tables, place: Place, *, planned: bool = False) -> Segment:
+    """The segment of a place; a newer plan begins anew where it divides the film differently."""
     known = t.segments.get(place.index)
-    if known is not None:
+    if known is not None and (not planned or _is_at(known, place)):
         return known
     return Segment(t.video.id, place.index, place.first_frame, place.frames, place.start_ticks, place.end_ticks)

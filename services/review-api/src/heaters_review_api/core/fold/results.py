@@ -9,39 +9,52 @@ from dataclasses import replace
 from heaters_contracts.fact import Fact, Told
 from heaters_contracts.facts import ClipEmbedded, ClipExported, ClipKeyframed
 
-from heaters_review_api.core.fold.history import at_of
-from heaters_review_api.core.fold.standing import discard
-from heaters_review_api.core.tables import Embedding, Tables
+from heaters_review_api.core.fold.history import at_of, cause_of, is_replayed
+from heaters_review_api.core.fold.standing import discard, objects_of
+from heaters_review_api.core.tables import Clip, Embedding, Tables
 
 
 def exported(t: Tables, fact: ClipExported, told: Told[Fact]) -> None:
     """An approved clip is a file."""
     clip = t.clips.get(fact.clip_id)
-    if clip is None or clip.order_id is None or told.cause != clip.order_id:
+    if clip is None or clip.order_id is None or cause_of(t, told) != clip.order_id:
         discard(t, fact.object, told)
-    elif clip.export_id is None:
-        t.clips[clip.id] = replace(
-            clip, export_id=told.id, exported_at=at_of(told), export_object=fact.object, proof=fact.proof
-        )
-        t.discarded.pop(fact.object.key, None)
+    elif clip.export_id is None or is_replayed(t, told):
+        after = _without_pictures(clip)
+        after = replace(after, export_id=told.id, exported_at=at_of(told), export_object=fact.object, proof=fact.proof)
+        _replace(t, clip, after, told)
 
 
 def keyframed(t: Tables, fact: ClipKeyframed, told: Told[Fact]) -> None:
     """A file's key frames are pictures."""
     clip = t.clips.get(fact.clip_id)
-    if clip is None or clip.export_id is None or told.cause != clip.export_id:
+    if clip is None or clip.export_id is None or cause_of(t, told) != clip.export_id:
         for keyframe in fact.keyframes:
             discard(t, keyframe.object, told)
-    elif clip.keyframe_id is None:
-        t.clips[clip.id] = replace(clip, keyframe_id=told.id, keyframed_at=at_of(told), keyframes=fact.keyframes)
-        for keyframe in fact.keyframes:
-            t.discarded.pop(keyframe.object.key, None)
+    elif clip.keyframe_id is None or is_replayed(t, told):
+        after = _without_pictures(clip)
+        after = replace(after, keyframe_id=told.id, keyframed_at=at_of(told), keyframes=fact.keyframes)
+        _replace(t, clip, after, told)
+
+
+def _without_pictures(clip: Clip) -> Clip:
+    """A clip whose pictures are still to be taken; its embeddings of before are found until there are newer ones."""
+    return replace(clip, keyframe_id=None, keyframed_at=None, keyframes=(), embed_id=None, embedded_at=None)
+
+
+def _replace(t: Tables, before: Clip, after: Clip, told: Told[Fact]) -> None:
+    """Put newer results in the place of those before; objects that the clip has no more are marked to be discarded."""
+    t.clips[after.id] = after
+    for ref in objects_of(before):
+        discard(t, ref, told)
+    for ref in objects_of(after):
+        t.discarded.pop(ref.key, None)
 
 
 def embedded(t: Tables, fact: ClipEmbedded, told: Told[Fact]) -> None:
     """A clip can be found by what it looks like."""
     clip = t.clips.get(fact.clip_id)
-    if clip is None or clip.keyframe_id is None or told.cause != clip.keyframe_id:
+    if clip is None or clip.keyframe_id is None or cause_of(t, told) != clip.keyframe_id:
         if fact.frame_vectors is not None:
             discard(t, fact.frame_vectors, told)
         return
@@ -58,7 +71,7 @@ def embedded(t: Tables, fact: ClipEmbedded, told: Told[Fact]) -> None:
     if fact.frame_vectors is not None and fact.frame_vectors not in clip.frame_vectors:
         clip = replace(clip, frame_vectors=(*clip.frame_vectors, fact.frame_vectors))
         t.discarded.pop(fact.frame_vectors.key, None)
-    if clip.embed_id is None:
+    if clip.embed_id is None or is_replayed(t, told):
         clip = replace(clip, embed_id=told.id, embedded_at=at_of(told), model=fact.model)
     t.clips[clip.id] = clip
 

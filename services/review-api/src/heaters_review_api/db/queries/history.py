@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from heaters_review_api.core import tables as core
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
 from heaters_review_api.db.rows import to_row
 
-_v, _e, _f = schema.video.c, schema.event.c, schema.failure.c
+_v, _e, _f, _c, _s = schema.video.c, schema.event.c, schema.failure.c, schema.clip.c, schema.segment.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,32 @@ class HistoryReads(Reads):
         m = schema.message.c
         rows = await self._all(select(m.headers, m.data).where(m.sequence == sequence))
         return (dict(rows[0][0]), bytes(rows[0][1])) if rows else None
+
+    async def inputs(self, video_id: UUID, stage: str) -> list[core.Event]:
+        """The messages of a video that a stage works on, those that stand now, in order: what a replay gives to it again."""
+        event = schema.event
+        told = select(event).where(_e.video_id == video_id)
+        by_clip = {"export": _c.order_id, "keyframe": _c.export_id, "embed": _c.keyframe_id}
+        by_video = {
+            "download": _v.requested_sequence,
+            "plan": _v.downloaded_sequence,
+            "store_master": _v.planned_sequence,
+        }
+        if stage in by_clip:
+            query = told.where(_e.fact_id.in_(select(by_clip[stage]).where(_c.video_id == video_id, _c.live)))
+        elif stage in by_video:
+            query = told.where(_e.sequence.in_(select(by_video[stage]).where(_v.id == video_id)))
+        elif stage == "preprocess":
+            newest = (
+                select(func.max(_e.sequence))
+                .join(schema.segment, and_(_s.video_id == _e.video_id, _s.index == _e.segment_index))
+                .where(_e.video_id == video_id, _e.type == "segment.planned")
+                .group_by(_e.segment_index)
+            )
+            query = told.where(_e.sequence.in_(newest))
+        else:
+            query = told.where(_e.sequence.in_(select(_s.preprocessed_sequence).where(_s.video_id == video_id)))
+        return [to_row(core.Event, row) for row in await self._all(query.order_by(_e.sequence))]
 
     async def stages(self) -> list[core.Stage]:
         """What people said of whole stages."""

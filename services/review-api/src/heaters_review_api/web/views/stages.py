@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from heaters_review_api.web.views.videos import Failure
 
@@ -30,6 +30,21 @@ class Failures(Struct, frozen=True, kw_only=True):
 class Said(Struct, frozen=True, kw_only=True):
     """What was wanted is told; the sequence of its fact."""
 
+    sequence: int
+
+
+class ReplayWish(Struct, frozen=True, kw_only=True):
+    """From which stage on a video is worked on again; `force` also where the results are known."""
+
+    from_: Annotated[str, Meta(min_length=1, max_length=40)] = field(name="from")
+    force: bool = False
+
+
+class Replayed(Struct, frozen=True, kw_only=True):
+    """So many messages were given to the stage again; the sequence of the last fact that says so."""
+
+    stage: str
+    messages: int
     sequence: int
 
 

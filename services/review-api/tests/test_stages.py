@@ -1,0 +1,74 @@
+"""What people do about stages: give messages again, whether they failed or not."""
+
+from typing import Any
+from uuid import uuid4
+
+from heaters_contracts.fact import decode
+
+
+async def requests(desk: Any, video_id: Any) -> list[Any]:
+    told = [decode(m.subject, m.headers, m.data) for m in await desk.application.bus.history(video_id)]
+    return [one for one in told if one.fact.TYPE == "stage.requested"]
+
+
+async def ask(desk: Any, video_id: Any, stage: str, *, key: str = "k", force: bool = False) -> Any:
+    return await desk.client.post(
+        f"/api/videos/{video_id}/replay", json={"from": stage, "force": force}, headers={"Idempotency-Key": key}
+    )
+
+
+async def test_a_replay_gives_the_newest_messages_of_the_video_to_the_stage_again(desk: Any, story: Any) -> None:
+    film = story().ready([30, 120])
+    await desk.publish(film)
+    history = [decode(m.subject, m.headers, m.data) for m in await desk.application.bus.history(film.video_id)]
+    preprocessed = [told.id for told in history if told.fact.TYPE == "segment.preprocessed"]
+
+    answer = await ask(desk, film.video_id, "scenes", force=True)
+    again = await ask(desk, film.video_id, "scenes", force=True)
+
+    assert (answer.status_code, answer.json()["messages"]) == (202, 3)
+    assert again.json() == answer.json()
+    told = await requests(desk, film.video_id)
+    assert [one.cause for one in told] == preprocessed
+    assert all(one.fact.replay and one.fact.force and one.fact.stage == "scenes" for one in told)
+
+
+async def test_every_stage_can_be_replayed_once_it_has_worked(desk: Any, story: Any) -> None:
+    film = story().ready([30])
+    film.embedded(film.keyframed(film.exported(film.verdict("approve", 0, 30))))
+    await desk.publish(film)
+
+    counts = {
+        stage: (await ask(desk, film.video_id, stage, key=stage)).json()["messages"]
+        for stage in ("download", "plan", "preprocess", "scenes", "store_master", "export", "keyframe", "embed")
+    }
+
+    assert counts == {
+        "download": 1,
+        "plan": 1,
+        "preprocess": 3,
+        "scenes": 3,
+        "store_master": 1,
+        "export": 1,
+        "keyframe": 1,
+        "embed": 1,
+    }
+
+
+async def test_what_cannot_be_replayed_says_why(desk: Any, story: Any) -> None:
+    film = story()
+    film.requested()
+    await desk.publish(film)
+
+    answers = [
+        await ask(desk, uuid4(), "scenes"),
+        await ask(desk, film.video_id, "dreams"),
+        await ask(desk, film.video_id, "scenes"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 409]
+    assert [answer.json()["title"] for answer in answers] == [
+        "No such video",
+        "No such stage",
+        "There is nothing to replay",
+    ]
