@@ -14,6 +14,7 @@ from heaters_review_api.core.states import CLIP_TRANSITIONS, ClipState, VideoSta
 from heaters_review_api.core.tables import Tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 VIDEO = UUID("00000000-0000-4000-8000-00000000abcd")
 
@@ -85,7 +86,7 @@ def test_a_fact_that_was_applied_changes_nothing(
 
     once, twice = apply(told), apply([*told, *again])
 
-    twice.video = replace(twice.video, version=once.video.version)
+    twice.video = structs.replace(twice.video, version=once.video.version)
     assert twice == once
 
 
@@ -273,7 +274,7 @@ def test_what_nobody_can_read_counts_for_the_version_only(story: Any) -> None:
     tables = apply([*film.told, Unread(999)])
 
     assert tables.video.version == 999
-    assert replace(tables.video, version=0) == replace(apply(film.told).video, version=0)
+    assert structs.replace(tables.video, version=0) == structs.replace(apply(film.told).video, version=0)
 
 
 def test_no_verdict_but_those_of_the_machine_moves_a_clip(story: Any) -> None:

@@ -27,6 +27,7 @@ from heaters_contracts.objects import ObjectRef
 from heaters_contracts.spans import Span
 from heaters_review_api.core import rules
 from heaters_review_api.core.fold import fold
+from heaters_review_api.core.fold.opening import retile
 from heaters_review_api.core.states import (
     CLIP_TRANSITIONS,
     VIDEO_TRANSITIONS,
@@ -345,6 +346,15 @@ class Desk(RuleBasedStateMachine):
         assert spans[-1][1] == 60
         assert all(a[1] == b[0] for a, b in pairwise(spans))
         assert [start for start, _ in spans[1:]] == sorted(self.desk.tables.cuts)
+
+    @invariant()
+    def to_look_at_all_frames_again_moves_nothing(self) -> None:
+        again = self.desk.tables.copy()
+
+        retile(again, self.desk.story.told[-1])
+
+        assert again.cuts == self.desk.tables.cuts
+        assert again.clips == self.desk.tables.clips
 
     @invariant()
     def an_undone_decision_counts_as_never_made(self) -> None:

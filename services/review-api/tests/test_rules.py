@@ -1,6 +1,5 @@
 """Each rule as a table: what it refuses, by which name, and in which words."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from heaters_review_api.core import rules
 from heaters_review_api.core.rules import Annotation, OnCut, OnDecision
 from heaters_review_api.core.states import CHANGEABLE, CLIP_TRANSITIONS, VERDICTS, ClipState, CutOperation
 from heaters_review_api.core.tables import Clip, CutRow, Decision
+from msgspec.structs import replace
 
 VIDEO = UUID(int=1)
 GROUP, OTHER_GROUP = UUID(int=8), UUID(int=9)

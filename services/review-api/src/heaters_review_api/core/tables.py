@@ -1,4 +1,7 @@
-"""The projection of one video, row by row. Field names are column names; every value comes from facts and their place in the stream."""
+"""The projection of one video, row by row. Field names are column names; every value comes from facts and their place in the stream.
+
+Rows are msgspec structs: a fold makes many of them anew, and to do so with dataclasses took a third of a projector's time.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,12 +16,12 @@ from heaters_contracts.facts.stage import FailureClass
 from heaters_contracts.facts.video import Technical
 from heaters_contracts.ingest import Options, Source
 from heaters_contracts.objects import ObjectRef
+from msgspec import Struct
 
 from heaters_review_api.core.states import Action, ClipState, ReversalKind, Verdict, VideoState
 
 
-@dataclass(frozen=True, slots=True)
-class Video:
+class Video(Struct, frozen=True, gc=False):
     """A video: what was asked for, what it is, and how far it is."""
 
     id: UUID
@@ -61,8 +64,7 @@ class Video:
     """Open ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True, gc=False):
     """A segment: how far it is, and where its proxy lies."""
 
     video_id: UUID
@@ -96,8 +98,7 @@ class Segment:
         return self.first_frame + self.frames
 
 
-@dataclass(frozen=True, slots=True)
-class CutRow:
+class CutRow(Struct, frozen=True, gc=False):
     """A cut that stands: the boundary of two clips."""
 
     video_id: UUID
@@ -110,8 +111,7 @@ class CutRow:
     """Who put or confirmed it; None while only a detector says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
+class Clip(Struct, frozen=True, gc=False):
     """The frames [start_frame, end_frame) between two cuts; what was decided about them, and what became of it."""
 
     id: UUID
@@ -162,8 +162,7 @@ class Clip:
     """Of all its embeddings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding:
+class Embedding(Struct, frozen=True, gc=False):
     """What a clip looks like to a model."""
 
     clip_id: UUID
@@ -180,8 +179,7 @@ class Embedding:
 Settled = Literal["retried", "discarded"]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """A message that a stage gave up."""
 
     id: UUID
@@ -203,8 +201,7 @@ class Failure:
     """False once the stage has done it after all, or nobody wants it any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, gc=False):
     """A fact of the video, as its history shows it; that it is here says that it was applied."""
 
     fact_id: UUID
@@ -230,8 +227,7 @@ class Event:
     reused: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """What a person decided about frames [start_frame, end_frame), whether it still stands or not."""
 
     fact_id: UUID
@@ -270,8 +266,7 @@ class Decision:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reversal:
+class Reversal(Struct, frozen=True, gc=False):
     """A decision was undone or redone in a video; with who and when, and the key that it was asked with."""
 
     fact_id: UUID
@@ -284,8 +279,7 @@ class Reversal:
     idempotency_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
+class Discarded(Struct, frozen=True, gc=False):
     """An object that nobody wants any more: its result came for a decision that no longer stands."""
 
     key: str
@@ -295,8 +289,7 @@ class Discarded:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True, gc=False):
     """Whether a stage rests. Lives with the nil video."""
 
     name: str

@@ -4,12 +4,32 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import NamedTuple
 
 from heaters_contracts.facts.segment import Cut
 from heaters_contracts.spans import Span
 
 from heaters_review_api.core.tables import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Frames from `first` to `last`, both among them."""
+
+    first: float
+    last: float
+
+    def __contains__(self, frame: object) -> bool:
+        """Whether a frame lies in it."""
+        return isinstance(frame, int) and self.first <= frame <= self.last
+
+    def touches(self, start: int, end: int) -> bool:
+        """Whether frames [start, end) lie in it, or end where it begins, or begin where it ends."""
+        return start <= self.last and self.first <= end
+
+
+EVERYWHERE = Window(-inf, inf)
 
 
 def runs(segments: Mapping[int, Segment]) -> list[list[Segment]]:
@@ -74,24 +94,31 @@ def standing_cuts(segments: Iterable[Segment], touches: Iterable[Touch], frames:
     return {frame: standing[frame] for frame in order}
 
 
-def open_spans(segments: Mapping[int, Segment], cuts: Collection[int], frames: int | None) -> list[Span]:
+def open_spans(
+    runs: Iterable[list[Segment]], cuts: Collection[int], frames: int | None, window: Window = EVERYWHERE
+) -> list[Span]:
     """The clips that may be reviewed: both ends lie in one run of finished segments, so nothing can come between.
 
     Args:
-        segments: all segments known so far, by index.
+        runs: of finished segments.
         cuts: frames of the cuts that stand, each in (0, frames).
         frames: length of the video; None until the whole of it was scanned, and then its end is not known.
+        window: only clips that touch it are wanted.
 
     Returns:
         Spans in order, without overlap. Within a run there is no gap; once all segments are finished they tile the video.
     """
     spans: list[Span] = []
-    for run in runs(segments):
+    order = sorted(cuts)
+    for run in runs:
         first, end = run[0].first_frame, run[-1].end_frame
-        edges = [frame for frame in sorted(cuts) if first <= frame < end]
+        if not window.touches(first, end):
+            continue
+        edges = order[bisect_left(order, first) : bisect_left(order, end)]
         if first == 0:
-            edges = [0, *edges]
+            edges.insert(0, 0)
         if end == frames:
-            edges = [*edges, end]
-        spans += [Span(start=a, end=b) for a, b in pairwise(edges)]
+            edges.append(end)
+        before = max(0, bisect_left(edges, window.first) - 1)
+        spans += [Span(start=a, end=b) for a, b in pairwise(edges[before : bisect_right(edges, window.last) + 1])]
     return spans

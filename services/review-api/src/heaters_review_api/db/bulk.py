@@ -68,7 +68,7 @@ def _model(value: Any) -> Any:
 
 
 def _with_vectors(row: Any, vectors: Sequence[str]) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in row.__dataclass_fields__}
+    values = {name: getattr(row, name) for name in row.__struct_fields__}
     for name in vectors:
         values[name] = _halfvec(values[name])
     return values

@@ -1,11 +1,11 @@
 """Rows in and out: loads the tables of videos, and writes what a fold changed."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
 from heaters_contracts.ids import NIL
+from msgspec import Struct
 from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,11 +29,8 @@ _OF_A_VIDEO: tuple[tuple[Table, type[Any], Callable[[Tables], Rows], tuple[str, 
 )
 """Table, row type, where a fold keeps the rows, and which fields make the key there."""
 
-_FIELDS: dict[type[Any], tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind))
-    for kind in (core.Video, core.Stage, *(kind for _, kind, *_ in _OF_A_VIDEO))
-}
-"""Looked up once: a page of a video has hundreds of rows."""
+_KINDS: tuple[type[Struct], ...] = (core.Video, core.Stage, *(kind for _, kind, *_ in _OF_A_VIDEO))
+_FIELDS = {kind: kind.__struct_fields__ for kind in _KINDS}
 
 
 def to_row(kind: type[Any], row: Row[Any]) -> Any:

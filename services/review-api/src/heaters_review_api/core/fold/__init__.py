@@ -22,7 +22,7 @@ How races are settled:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from heaters_contracts.fact import Fact, Told
 from heaters_contracts.facts import (
@@ -52,6 +52,7 @@ from heaters_contracts.facts import (
     VideoRejected,
     VideoRequested,
 )
+from msgspec.structs import replace
 
 from heaters_review_api.core.fold import deciding, failing, preparing, results
 from heaters_review_api.core.fold.history import event_of

@@ -1,6 +1,5 @@
 """What people decided: each decision is kept, and moves clips where the rules allow it."""
 
-from dataclasses import replace
 from uuid import UUID
 
 from heaters_contracts.fact import Fact, Told
@@ -16,6 +15,7 @@ from heaters_contracts.facts import (
     VideoCutsChanged,
 )
 from heaters_contracts.spans import Span
+from msgspec.structs import replace
 
 from heaters_review_api.core import rules
 from heaters_review_api.core.fold.history import at_of
@@ -24,6 +24,7 @@ from heaters_review_api.core.fold.settling import current
 from heaters_review_api.core.fold.standing import stand_again, with_decision, withdrawn
 from heaters_review_api.core.states import CUT_ACTIONS, Action, Verdict
 from heaters_review_api.core.tables import Decision, Reversal, Tables
+from heaters_review_api.core.tiling import Window
 
 _VERDICTS: dict[str, Verdict] = {
     ClipApproved.TYPE: "approve",
@@ -125,7 +126,7 @@ def cuts_changed(t: Tables, fact: VideoCutsChanged, told: Told[Fact]) -> None:
     allowed = _may_change_cuts(t, fact)
     _keep(t, row, allowed=allowed)
     if allowed:
-        retile(t, told)
+        retile(t, told, Window(fact.span.start, fact.span.end))
 
 
 def _may_change_cuts(t: Tables, fact: VideoCutsChanged) -> bool:
@@ -160,6 +161,5 @@ def turned(t: Tables, fact: DecisionUndone | DecisionRedone, told: Told[Fact]) -
             t.decisions[row.fact_id, row.part] = replace(
                 row, stands=not undo, changed_sequence=told.sequence, undone_by=told.id if undo else None
             )
-    retile(t, told)
-    for clip_id in {row.clip_id for row in parts if row.clip_id is not None}:
-        stand_again(t, clip_id, told)
+    retile(t, told, Window(min(row.start_frame for row in parts), max(row.end_frame for row in parts)))
+    stand_again(t, {row.clip_id for row in parts if row.clip_id is not None}, told)

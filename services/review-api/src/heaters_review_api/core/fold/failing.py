@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-from dataclasses import replace
 from uuid import UUID
 
 from heaters_contracts.fact import Fact, Told
 from heaters_contracts.facts import StageDiscarded, StageFailed, StagePaused, StageRequested, StageResumed
 from heaters_contracts.model import Model
 from heaters_contracts.spans import Segment as Place
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from heaters_review_api.core.fold.history import at_of

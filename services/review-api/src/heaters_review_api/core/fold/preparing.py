@@ -1,7 +1,5 @@
 """The way to review: what stages found out about a video and its segments."""
 
-from dataclasses import replace
-
 from heaters_contracts.fact import Fact, Told
 from heaters_contracts.facts import (
     SegmentPlanned,
@@ -14,10 +12,12 @@ from heaters_contracts.facts import (
     VideoRequested,
 )
 from heaters_contracts.spans import Segment as Place
+from msgspec.structs import replace
 
 from heaters_review_api.core.fold.history import at_of
 from heaters_review_api.core.fold.opening import retile
 from heaters_review_api.core.tables import Segment, Tables
+from heaters_review_api.core.tiling import Window
 
 
 def requested(t: Tables, fact: VideoRequested, told: Told[Fact]) -> None:
@@ -45,14 +45,18 @@ def rejected(t: Tables, fact: VideoRejected) -> None:
 
 def downloaded(t: Tables, fact: VideoDownloaded, told: Told[Fact]) -> None:
     """The source is in the store."""
-    if told.sequence > (t.video.downloaded_sequence or 0):
-        t.video = replace(
-            t.video,
-            title=fact.title,
-            source_object=fact.source,
-            downloaded_at=at_of(told),
-            downloaded_sequence=told.sequence,
-        )
+    if told.sequence <= (t.video.downloaded_sequence or 0):
+        return
+    before = t.video.source_object
+    t.video = replace(
+        t.video,
+        title=fact.title,
+        source_object=fact.source,
+        downloaded_at=at_of(told),
+        downloaded_sequence=told.sequence,
+    )
+    if before != fact.source:
+        retile(t, told)  # a clip's id follows from the source
 
 
 def planned(t: Tables, fact: VideoPlanned, told: Told[Fact]) -> None:
@@ -132,7 +136,7 @@ def scenes_detected(t: Tables, fact: SegmentScenesDetected, told: Told[Fact]) ->
             scores=fact.scores,
             curves=fact.curves,
         )
-        retile(t, told)
+        retile(t, told, Window(segment.first_frame, segment.end_frame))
 
 
 def _is_at(segment: Segment, place: Place) -> bool:

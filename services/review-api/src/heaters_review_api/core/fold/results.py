@@ -4,10 +4,10 @@ import base64
 import binascii
 import math
 import struct
-from dataclasses import replace
 
 from heaters_contracts.fact import Fact, Told
 from heaters_contracts.facts import ClipEmbedded, ClipExported, ClipKeyframed
+from msgspec.structs import replace
 
 from heaters_review_api.core.fold.history import at_of, cause_of, is_replayed
 from heaters_review_api.core.fold.standing import discard, objects_of

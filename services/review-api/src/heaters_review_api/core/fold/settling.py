@@ -1,8 +1,9 @@
 """What follows from the rows: the states of clips and video, and which failures are open."""
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from heaters_review_api.core.fold.failing import is_open, stands
 from heaters_review_api.core.states import CLIP_STEPS, DECIDED_FOR_GOOD, VIDEO_FAILURES, ClipState, VideoState

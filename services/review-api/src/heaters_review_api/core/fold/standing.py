@@ -1,10 +1,11 @@
 """What stands of a clip: the decisions that count for it, and what came of an approval."""
 
-from dataclasses import replace
+from collections.abc import Collection
 from uuid import UUID
 
 from heaters_contracts.fact import Fact, Told
 from heaters_contracts.objects import ObjectRef
+from msgspec.structs import replace
 
 from heaters_review_api.core.fold.history import at_of
 from heaters_review_api.core.states import RETILING
@@ -62,30 +63,35 @@ def bare(clip: Clip) -> Clip:
     )
 
 
-def stand_again(t: Tables, clip_id: UUID, told: Told[Fact]) -> None:
-    """Decide anew what stands of a clip, from all decisions that count for it."""
-    clip = t.clips.get(clip_id)
-    if clip is None or not clip.live:
+def stand_again(t: Tables, clip_ids: Collection[UUID], told: Told[Fact]) -> None:
+    """Decide anew what stands of clips, from all decisions that count for them."""
+    live = [clip for id_ in clip_ids if (clip := t.clips.get(id_)) and clip.live]
+    if not live:
         return
-    rows = sorted((row for row in t.decisions.values() if row.stands), key=lambda row: (row.sequence, row.part))
-    changed = max(
-        (
-            row.sequence
-            for row in rows
-            if row.action in RETILING and row.start_frame < clip.end_frame and clip.start_frame < row.end_frame
-        ),
-        default=0,
-    )
-    after = bare(clip)
-    for row in rows:
-        if row.clip_id == clip_id and row.sequence > changed:
-            after = with_decision(after, row, told.id)
-    if after.decision_id == clip.decision_id:
-        after = replace(after, stands_by=clip.stands_by)  # the verdict stands as it stood; what came of it does too
-    else:
-        after = withdrawn(t, after, told)
-    if after != clip:
-        t.clips[clip_id] = after
+    about: dict[UUID, list[Decision]] = {clip.id: [] for clip in live}
+    retiling = []
+    for row in t.decisions.values():
+        if not row.stands:
+            continue
+        if row.clip_id in about:
+            about[row.clip_id].append(row)
+        elif row.action in RETILING:
+            retiling.append(row)
+    for clip in live:
+        rows = sorted(about[clip.id], key=lambda row: (row.sequence, row.part))
+        over = [r.sequence for r in retiling if r.start_frame < clip.end_frame and clip.start_frame < r.end_frame]
+        changed = max(over, default=0)
+        after = bare(clip)
+        for row in rows:
+            if row.sequence > changed:
+                after = with_decision(after, row, told.id)
+        if after.decision_id == clip.decision_id:
+            # The verdict stands as it stood; what came of it does too.
+            after = replace(after, stands_by=clip.stands_by)
+        else:
+            after = withdrawn(t, after, told)
+        if after != clip:
+            t.clips[clip.id] = after
 
 
 def withdrawn(t: Tables, clip: Clip, told: Told[Fact]) -> Clip:
