@@ -23,7 +23,7 @@ from heaters_edges.delivery import Duty, Worker
 from heaters_edges.objects import Objects
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
-from heaters_edges.streams import stream_configs
+from heaters_edges.wanted import stream_configs
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import AckPolicy, ConsumerConfig
 

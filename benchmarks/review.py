@@ -31,7 +31,7 @@ from heaters_contracts.pipeline import FACTS_STREAM
 from heaters_edges.bus import Bus
 from heaters_edges.objects import Objects
 from heaters_edges.store import S3Store
-from heaters_edges.streams import stream_configs
+from heaters_edges.wanted import stream_configs
 from heaters_local.servers import PostgresServer, free_port
 from heaters_media.ledger import FrameTable
 from heaters_review_api.__main__ import migrate_all

@@ -343,3 +343,25 @@ async def test_following_survives_the_death_of_the_server_with_nothing_lost_and_
     assert [reason for reason in reasons(seen) if reason != "unconfirmed"] == [str(number) for number in range(60)]
     assert [m.sequence for m in seen] == list(range(1, len(seen) + 1))
     assert took_s < 8
+
+
+async def test_progress_comes_back_by_itself_after_a_restart_of_the_server(tmp_path: Path, settings: Settings) -> None:
+    video = uuid4()
+    with NatsServer(tmp_path / "nats", free_port()) as server:
+        own = settings.model_copy(update={"nats_url": server.url})
+        await migrate(own)
+        bus = Bus(own, source="test")
+        await bus.connect()
+        async with asyncio.timeout(60), aclosing(bus.progress()) as progress:  # type: ignore[type-var]  # a generator
+            await bus.report("plan", video, 0.25)
+            before = await anext(progress)
+            server.kill()
+            server.start()  # and with it all that was in memory is gone
+            following = asyncio.create_task(anext(progress))  # type: ignore[arg-type]  # a generator
+            while not following.done():
+                await bus.report("plan", video, 0.5)
+                await asyncio.sleep(0.2)
+            after = following.result()
+        await bus.close()
+
+    assert (before.fraction, after.fraction) == (0.25, 0.5)

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -12,7 +13,8 @@ import nats
 import pytest
 from children import Poison, add, count_to_ten, crash, eat_memory, nap, refuse
 from heaters_contracts.fact import Fact, Told, Unreadable, decode, subject_of, tell
-from heaters_contracts.facts import StageFailed, StageRequested, VideoDownloaded, VideoRequested
+from heaters_contracts.facts import StageFailed, StagePaused, StageRequested, VideoDownloaded, VideoRequested
+from heaters_contracts.ids import NIL
 from heaters_contracts.ingest import UrlSource
 from heaters_contracts.objects import ObjectRef
 from heaters_contracts.pipeline import FACTS_STREAM, PAUSED_BUCKET, Work, work_named
@@ -22,6 +24,7 @@ from heaters_edges.child import in_child, warm_up
 from heaters_edges.delivery import Duty, Worker
 from heaters_edges.failure import Permanent, TryLater
 from heaters_edges.objects import Objects
+from heaters_edges.pauses import Pause, Pauses
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
 from heaters_edges.streams import migrate
@@ -391,6 +394,102 @@ async def test_a_paused_stage_takes_nothing_until_it_is_resumed(bus: Bus, object
         await eventually(bus, asked.video_id, "video.downloaded")
 
     assert taken_while_paused == 0
+
+
+async def test_a_burst_of_failures_lets_the_stage_rest_and_then_goes_on_with_nothing_lost(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    settings = settings.model_copy(update={"burst_failures": 2, "burst_cooldown_s": 1.5})
+    broken = True
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        if broken:
+            raise RuntimeError("the disk is on fire")
+        return downloaded(told)
+
+    work = replace(DOWNLOAD, attempts=1)
+    videos = [requested() for _ in range(5)]
+    for told in videos:
+        await bus.publish(told)
+    pauses = Pauses(bus)
+    async with worker(bus, objects, settings, handler, work=work):
+        rest = await eventually(bus, NIL, "stage.paused")
+
+        async def set_down() -> int:
+            return int(await pauses.of("download") is not None)
+
+        await until(set_down, 1)  # the fact is told first, and then set down
+        resting = await pauses.of("download")
+        failed = [told.video_id for told in videos if await count(bus, told.video_id, "stage.failed")]
+        broken = False
+        await eventually(bus, NIL, "stage.resumed")
+        for told in videos:
+            if told.video_id not in failed:
+                await eventually(bus, told.video_id, "video.downloaded")
+
+    assert isinstance(rest.fact, StagePaused)
+    assert rest.fact.reason == "2 videos failed in a row, the last one: the disk is on fire"
+    assert rest.fact.until is not None
+    assert resting is not None
+    assert resting.reason == rest.fact.reason
+    assert len(failed) == 1  # the second made it a burst, and was kept; the backlog was not touched
+    assert await pauses.of("download") is None
+
+
+async def test_a_stage_that_is_still_broken_after_its_rest_gives_one_message_up_and_rests_again(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    settings = settings.model_copy(update={"burst_failures": 1, "burst_cooldown_s": 0.3})
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        raise RuntimeError("the disk is on fire")
+
+    videos = [requested() for _ in range(3)]
+    for told in videos:
+        await bus.publish(told)
+
+    async def failures() -> int:
+        return sum([await count(bus, told.video_id, "stage.failed") for told in videos])
+
+    async with worker(bus, objects, settings, handler, work=replace(DOWNLOAD, attempts=1)):
+        await until(lambda: count(bus, NIL, "stage.paused"), 2)
+        given_up = await failures()
+    await Pauses(bus).set("download", Pause(paused=False, sequence=await bus.last_sequence() + 1))
+
+    assert given_up == 1
+
+
+async def test_bad_input_is_no_burst(bus: Bus, objects: Objects, settings: Settings) -> None:
+    settings = settings.model_copy(update={"burst_failures": 1})
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        raise Poison("no such page")
+
+    videos = [requested() for _ in range(3)]
+    for told in videos:
+        await bus.publish(told)
+    async with worker(bus, objects, settings, handler):
+        for told in videos:
+            await eventually(bus, told.video_id, "stage.failed")
+
+    assert await count(bus, NIL, "stage.paused") == 0
+
+
+async def test_of_two_words_on_a_stage_the_later_counts_in_whatever_order_they_come(bus: Bus) -> None:
+    pauses = Pauses(bus)
+    start = await bus.last_sequence() + 10
+
+    taken = [
+        await pauses.set("embed", Pause(paused=True, reason="newer", sequence=start + 2)),
+        await pauses.set("embed", Pause(paused=False, sequence=start + 1)),
+    ]
+    resting = await pauses.of("embed")
+    await pauses.set("embed", Pause(paused=False, sequence=start + 3))
+
+    assert taken == [True, False]
+    assert resting is not None
+    assert resting.reason == "newer"
+    assert await pauses.of("embed") is None
 
 
 # --- children -------------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ class Stage(TypedDict):
     paused: bool
     by: str | None
     reason: str
+    until: NotRequired[str | None]
 
 
 class Clip(TypedDict):

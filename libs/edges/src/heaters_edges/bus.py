@@ -21,7 +21,6 @@ from heaters_contracts.fact import Fact, Told, encode, video_filter
 from heaters_contracts.pipeline import (
     FACTS_STREAM,
     INGEST_STREAM,
-    PAUSED_BUCKET,
     PROGRESS_STREAM,
     progress_subject,
 )
@@ -38,12 +37,13 @@ from nats.js.kv import KeyValue
 from heaters_edges.failure import Unavailable
 from heaters_edges.settings import Settings
 from heaters_edges.telemetry import REGISTRY
+from heaters_edges.wanted import ADMISSION_CONSUMER, progress_config
 
 log = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT_S = 5.0
 _WRONG_LAST_SEQUENCE = 10071
-ADMISSION_CONSUMER = "admission"
+_SILENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,17 +348,6 @@ class Bus:
             told.append(_stored_raw(found))
             sequence = told[-1].sequence + 1
 
-    async def set_paused(self, stage: str, reason: str | None) -> None:
-        """Let a stage take no more work, for a reason; or, with None, work again. Workers look before each fetch."""
-        bucket = await self.bucket(PAUSED_BUCKET)
-        try:
-            if reason is None:
-                await bucket.delete(stage)
-            else:
-                await bucket.put(stage, reason.encode())
-        except (NatsError, APIError, OSError, TimeoutError) as problem:
-            raise BusError(f"whether {stage} rests could not be set down: {problem}") from problem
-
     async def requests(self) -> AsyncIterator[IngestMessage]:
         """Requests of other teams, each until it is acknowledged; for ever."""
         await self.require_consumer(ADMISSION_CONSUMER, stream=INGEST_STREAM)
@@ -385,24 +374,51 @@ class Bus:
 
     async def progress(self) -> AsyncIterator[Progress]:
         """Each stage's last word on each video, then every new one; for ever."""
+        told_why: str | None = None
         while True:
+            subscription = None
             try:
-                subscription = await self.jetstream.subscribe(
-                    "progress.heaters.>",
-                    stream=PROGRESS_STREAM,
-                    ordered_consumer=True,
-                    config=ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, ack_policy=AckPolicy.NONE),
-                )
-                async for message in subscription.messages:
-                    _, _, stage, video = message.subject.split(".")
-                    said = json.loads(message.data)
-                    yield Progress(
-                        stage,
-                        UUID(video),
-                        float(said["fraction"]),
-                        str(said["detail"]),
-                        datetime.fromisoformat(said["at"]),
-                    )
-            except (NatsError, APIError, OSError, TimeoutError, ValueError) as problem:
-                log.warning("following progress broke off", extra={"reason": str(problem)})
+                subscription = await self._subscribe_to_progress()
+                told_why = None
+                while True:
+                    try:
+                        message = await subscription.next_msg(timeout=_SILENCE_S)
+                    except (NatsTimeout, TimeoutError):
+                        await subscription.consumer_info()  # it ends with its server, and nobody says so
+                        continue
+                    if (said := _progress(message)) is not None:
+                        yield said
+            except (NatsError, APIError, OSError, TimeoutError) as problem:
+                if told_why != (why := str(problem) or type(problem).__name__):
+                    told_why = why
+                    log.warning("following progress broke off, will try again", extra={"reason": why})
+            finally:
+                if subscription is not None:
+                    with suppress(NatsError, APIError, OSError, TimeoutError):
+                        await subscription.unsubscribe()
             await asyncio.sleep(1)
+
+    async def _subscribe_to_progress(self) -> JetStreamContext.PushSubscription:
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, ack_policy=AckPolicy.NONE, inactive_threshold=60
+        )
+        for again in (True, False):
+            try:
+                return await self.jetstream.subscribe("progress.heaters.>", stream=PROGRESS_STREAM, config=config)
+            except NotFoundError:
+                if not again:
+                    raise
+                await self.jetstream.add_stream(progress_config(1))
+                log.warning("the stream of progress was gone, as after a restart of NATS, and is made again")
+        raise BusError("the stream of progress is not there")
+
+
+def _progress(message: Msg) -> Progress | None:
+    try:
+        _, _, stage, video = message.subject.split(".")
+        said = json.loads(message.data)
+        at = datetime.fromisoformat(said["at"])
+        return Progress(stage, UUID(video), float(said["fraction"]), str(said["detail"]), at)
+    except (ValueError, KeyError, TypeError) as problem:
+        log.warning("a word on progress is not readable", extra={"subject": message.subject, "reason": str(problem)})
+        return None

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,10 +31,10 @@ from heaters_contracts.fact import (
     parse_subject,
     tell,
 )
-from heaters_contracts.facts.stage import FailureClass, StageFailed, StageRequested
+from heaters_contracts.facts.stage import FailureClass, StageFailed, StagePaused, StageRequested, StageResumed
 from heaters_contracts.ids import NIL, canonical, sha256_of
 from heaters_contracts.objects import failed_message_key, manifest_key
-from heaters_contracts.pipeline import ATTEMPTS_BUCKET, PAUSED_BUCKET, Work
+from heaters_contracts.pipeline import ATTEMPTS_BUCKET, Work
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
 from opentelemetry.trace import SpanKind
@@ -45,6 +45,7 @@ from heaters_edges.bus import Bus, Stored, stored_from
 from heaters_edges.failure import Permanent, TryLater, Unavailable, delay_s, reason_of
 from heaters_edges.job import Job
 from heaters_edges.objects import Objects
+from heaters_edges.pauses import Breaker, Pause, Pauses
 from heaters_edges.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -114,6 +115,11 @@ class Worker:
         self._objects = objects
         self._settings = settings
         self._duties = duties
+        self._pauses = Pauses(bus)
+        self._breakers = {
+            duty.work.name: Breaker(most=settings.burst_failures, cooldown_s=settings.burst_cooldown_s)
+            for duty in duties
+        }
         self._inboxes: list[_Inbox] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -185,11 +191,32 @@ class Worker:
                 await self._hand_back(message)  # somebody idle gets it at once
 
     async def _paused(self, stage: str) -> bool:
-        try:
-            await (await self._bus.bucket(PAUSED_BUCKET)).get(stage)
-        except KeyNotFoundError:
-            return False
-        return True
+        pause = await self._pauses.of(stage)
+        telemetry.PAUSED.labels(stage).set(pause is not None)
+        if pause is None or not pause.is_over(datetime.now(UTC)):
+            return pause is not None
+        # Its cool-down is over: whoever sees it says so; several say it once.
+        who = self._settings.service_instance
+        fact = StageResumed(stage=stage, by=who, idempotency_key=f"after-{pause.sequence}")
+        ack = await self._bus.publish(_of_stage(fact))
+        await self._pauses.set(stage, Pause(paused=False, by=who, sequence=ack.sequence))
+        log.info("the stage tries again after its rest", extra={"stage": stage})
+        return False
+
+    async def _rest(self, stage: str, rest_s: float, problem: BaseException) -> None:
+        """Let a stage rest after a burst of failures, unless a person has let it rest already."""
+        pause = await self._pauses.of(stage)
+        if pause is not None:
+            return
+        who, now = self._settings.service_instance, datetime.now(UTC)
+        count = len(self._breakers[stage].videos)
+        reason = f"{count} video{'s' * (count > 1)} failed in a row, the last one: {reason_of(problem)}"[:2000]
+        until = now + timedelta(seconds=rest_s)
+        fact = StagePaused(stage=stage, by=who, reason=reason, idempotency_key=f"{who}:{now.isoformat()}", until=until)
+        ack = await self._bus.publish(_of_stage(fact))
+        await self._pauses.set(stage, Pause(paused=True, by=who, reason=reason, until=until, sequence=ack.sequence))
+        telemetry.BURSTS.labels(stage).inc()
+        log.error("a burst of failures: the stage rests", extra={"stage": stage, "rest_s": rest_s, "reason": reason})
 
     async def _hand_back(self, message: NatsMessage) -> None:
         with suppress(NatsError, OSError):
@@ -246,10 +273,14 @@ class Worker:
                 failed = await self._attempt(inbox.duty, order, message, job, attempt, started)
                 if failed is None:
                     outcome = "reused" if job.reused else "done"
+                    self._breakers[work.name].succeeded()
                     log.info(
                         "done", extra={**fields, "seconds": round(time.monotonic() - begun, 3), "reused": job.reused}
                     )
                 elif failed.for_good or attempt >= work.attempts:
+                    if await self._rests_instead(work, order, message, failed, key, attempt):
+                        outcome = "postponed"
+                        return
                     outcome = "failed"
                     await self._tell_failure(inbox, order, message, failed, attempt)
                     log.error("gave up", extra={**fields, "reason": reason_of(failed.problem)}, exc_info=_trace(failed))
@@ -283,6 +314,25 @@ class Worker:
             telemetry.JOBS.labels(work.name, inbox.lane, outcome).inc()
             telemetry.JOB_SECONDS.labels(work.name, inbox.lane).observe(time.monotonic() - begun)
             telemetry.JOB_CPU_SECONDS.labels(work.name).inc(job.cpu_s)
+
+    async def _rests_instead(
+        self, work: Work, order: _Order, message: NatsMessage, failed: _Failed, key: str, attempt: int
+    ) -> bool:
+        """Whether a message that is to be given up is kept, for its stage has given up too many in a row."""
+        if failed.failure_class == "bad_input":
+            return False  # the message's own fault, as the handler knows
+        breaker = self._breakers[work.name]
+        probing = breaker.is_probing
+        _, video_id = _identity_of(order.message.subject, order.message.headers, order.message.data)
+        rest_s = breaker.failed(video_id)
+        if rest_s is None:
+            return False
+        await self._rest(work.name, rest_s, failed.problem)
+        if probing or attempt > work.attempts:
+            return False
+        await self._give_attempt_back(key, attempt)
+        await message.nack(delay=rest_s)
+        return True
 
     async def _order(self, work: Work, delivered: Stored) -> _Order | None:
         """What a message orders; None if it is another stage's affair."""
@@ -449,6 +499,10 @@ def _identity_of(subject: str, headers: dict[str, str], data: bytes) -> tuple[An
     with suppress(UnknownFact):
         return None, parse_subject(subject).video_id
     return None, NIL
+
+
+def _of_stage(fact: StagePaused | StageResumed) -> Told[Fact]:
+    return tell(fact, video_id=NIL, lane="interactive", cause=None, time=datetime.now(UTC))
 
 
 def _judge(problem: Exception, permanent: tuple[type[Exception], ...]) -> _Failed:

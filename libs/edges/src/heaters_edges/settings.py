@@ -44,6 +44,14 @@ class Settings(BaseSettings):
         ge=1,
         description="a message that nobody has been heard of for so long goes to somebody else; heartbeats are three times as frequent",
     )
+    burst_failures: int = Field(
+        5,
+        ge=0,
+        description="a stage that gives up messages of so many videos in a row rests instead of giving up more; 0: never",
+    )
+    burst_cooldown_s: float = Field(
+        60, gt=0, description="how long such a stage rests before it tries again; it doubles while nothing succeeds"
+    )
     one_message: bool = Field(False, description="do one message and exit, for jobs")
     otlp_endpoint: str | None = Field(None, description="where traces go, OTLP over HTTP; none are sent without it")
     service_instance: str = Field(

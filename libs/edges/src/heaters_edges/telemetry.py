@@ -33,6 +33,10 @@ JOB_SECONDS = Histogram(
 JOB_CPU_SECONDS = Counter(
     "heaters_job_cpu_seconds", "CPU time of the children that did the work", ["stage"], registry=REGISTRY
 )
+PAUSED = Gauge("heaters_stage_paused", "1 while a stage takes no work", ["stage"], registry=REGISTRY)
+BURSTS = Counter(
+    "heaters_stage_bursts", "Times that a stage was let rest for a burst of failures", ["stage"], registry=REGISTRY
+)
 REDELIVERIES = Counter("heaters_redeliveries", "Messages that came more than once", ["stage"], registry=REGISTRY)
 S3_REQUESTS = Counter("heaters_s3_requests", "Requests to the object store", ["operation"], registry=REGISTRY)
 S3_BYTES = Counter("heaters_s3_bytes", "Bytes moved to and from the object store", ["operation"], registry=REGISTRY)

@@ -8,6 +8,7 @@ from typing import Any
 
 from heaters_edges.bus import Bus
 from heaters_edges.objects import Objects
+from heaters_edges.pauses import Pauses
 from heaters_edges.store import S3Store
 from litestar import Litestar
 from litestar.di import Provide
@@ -100,7 +101,7 @@ class Application:
                 expires_s=settings.upload_expires_s,
                 kept_s=settings.upload_kept_s,
             ),
-            stages=Stages(self.bus, queries, self.passed, timeout_s=wait_s),
+            stages=Stages(self.bus, Pauses(self.bus), queries, self.passed, timeout_s=wait_s),
             objects=objects,
             progress=ProgressBoard(),
             changes=Changes(queries, self.passed),

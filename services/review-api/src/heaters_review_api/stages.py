@@ -12,6 +12,7 @@ from heaters_contracts.ids import NIL
 from heaters_contracts.pipeline import PIPELINE
 from heaters_edges import telemetry
 from heaters_edges.bus import Ack
+from heaters_edges.pauses import Pause
 
 from heaters_review_api.core.tables import Failure
 from heaters_review_api.db.passed import Passed
@@ -21,14 +22,18 @@ from heaters_review_api.telling import NoSuchVideo
 log = logging.getLogger(__name__)
 
 
-class StageBus(Protocol):
-    """Who can tell a fact, and set down which stages rest."""
+class Teller(Protocol):
+    """Who can tell a fact."""
 
     async def publish(self, told: Told[Fact], *, expect: int | None = None) -> Ack:
         """Store a fact."""
 
-    async def set_paused(self, stage: str, reason: str | None) -> None:
-        """Let a stage rest for a reason, or work again."""
+
+class Switch(Protocol):
+    """Who sets down which stages rest."""
+
+    async def set(self, stage: str, pause: Pause) -> bool:
+        """Set down what a fact says of a stage, unless a later one is set down already."""
 
 
 class NoSuchFailure(Exception):
@@ -65,13 +70,16 @@ class StageState:
     paused: bool
     by: str | None
     reason: str
+    until: datetime | None
+    """When it tries again by itself."""
 
 
 class Stages:
     """Tells what people want of stages."""
 
-    def __init__(self, bus: StageBus, queries: Queries, passed: Passed, *, timeout_s: float) -> None:
+    def __init__(self, bus: Teller, switch: Switch, queries: Queries, passed: Passed, *, timeout_s: float) -> None:
         self._bus = bus
+        self._switch = switch
         self._queries = queries
         self._passed = passed
         self._timeout_s = timeout_s
@@ -149,7 +157,7 @@ class Stages:
         sequence = await self._tell(
             StagePaused(stage=stage, by=by, reason=reason, idempotency_key=idempotency_key), NIL, "interactive"
         )
-        await self._bus.set_paused(stage, reason)
+        await self._switch.set(stage, Pause(paused=True, by=by, reason=reason, sequence=sequence))
         return sequence
 
     async def resume(self, stage: str, *, by: str, idempotency_key: str) -> int:
@@ -158,7 +166,7 @@ class Stages:
         sequence = await self._tell(
             StageResumed(stage=stage, by=by, idempotency_key=idempotency_key), NIL, "interactive"
         )
-        await self._bus.set_paused(stage, None)
+        await self._switch.set(stage, Pause(paused=False, by=by, sequence=sequence))
         return sequence
 
     async def all(self) -> list[StageState]:
@@ -171,6 +179,7 @@ class Stages:
                 bool((now := said.get(work.name)) and now.paused),
                 now.by if now else None,
                 now.reason if now else "",
+                now.until if now else None,
             )
             for work in PIPELINE
         ]
@@ -178,7 +187,12 @@ class Stages:
     async def remind(self) -> None:
         """Set down again which stages rest: a replica may have died between telling it and setting it down."""
         for stage in await self._queries.stages():
-            await self._bus.set_paused(stage.name, stage.reason if stage.paused else None)
+            await self._switch.set(
+                stage.name,
+                Pause(
+                    paused=stage.paused, by=stage.by, reason=stage.reason, until=stage.until, sequence=stage.sequence
+                ),
+            )
 
     async def _open(self, failure_id: UUID) -> Failure:
         failure = await self._queries.failure(failure_id)

@@ -14,11 +14,12 @@ def stages(home: Home) -> None:
     """Every stage of the pipeline, and whether it rests."""
     out = console()
     table = Table(box=None, pad_edge=False)
-    for name in ("stage", "service", "", "reason"):
-        table.add_column(name)
+    for name in ("stage", "service", "", "tries again", "reason"):
+        table.add_column(name, overflow="fold")
     with Api.of(home) as api:
         for stage in api.stages():
-            table.add_row(stage["stage"], stage["service"], "paused" if stage["paused"] else "works", stage["reason"])
+            state = "paused" if stage["paused"] else "works"
+            table.add_row(stage["stage"], stage["service"], state, stage.get("until") or "", stage["reason"])
     out.print(table)
 
 

@@ -298,6 +298,8 @@ class Stage(Struct, frozen=True, gc=False):
     reason: str
     at: datetime
     sequence: int
+    until: datetime | None = None
+    """When it tries again by itself; None while it works, or until somebody resumes it."""
 
 
 @dataclass(slots=True)

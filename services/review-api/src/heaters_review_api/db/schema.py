@@ -398,6 +398,7 @@ stage = Table(
     _c("reason", Text()),
     _c("at", _AT),
     _c("sequence", BigInteger()),
+    _c("until", _AT, null=True),
     schema="projection",
 )
 

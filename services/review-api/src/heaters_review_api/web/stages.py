@@ -78,7 +78,7 @@ async def list_stages(desk: TheDesk) -> views.Stages:
     """Every stage, in the pipeline's order, and whether it rests."""
     return views.Stages(
         items=[
-            views.Stage(stage=s.stage, service=s.service, paused=s.paused, by=s.by, reason=s.reason)
+            views.Stage(stage=s.stage, service=s.service, paused=s.paused, by=s.by, reason=s.reason, until=s.until)
             for s in await desk.stages.all()
         ]
     )

@@ -46,10 +46,10 @@ def settled(t: Tables, fact: StageRequested | StageDiscarded) -> None:
 
 
 def paused(t: Tables, fact: StagePaused | StageResumed, told: Told[Fact]) -> None:
-    """A person lets a whole stage rest, or go on."""
+    """A whole stage rests, or goes on."""
     rests = isinstance(fact, StagePaused)
-    reason = fact.reason if isinstance(fact, StagePaused) else ""
-    t.stages[fact.stage] = Stage(fact.stage, rests, fact.by, reason, at_of(told), told.sequence)
+    reason, until = (fact.reason, fact.until) if isinstance(fact, StagePaused) else ("", None)
+    t.stages[fact.stage] = Stage(fact.stage, rests, fact.by, reason, at_of(told), told.sequence, until)
 
 
 class _About(Model):

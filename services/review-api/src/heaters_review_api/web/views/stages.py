@@ -1,5 +1,6 @@
 """Stages: failures in full, pauses, progress."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -62,6 +63,8 @@ class Stage(Struct, frozen=True, kw_only=True):
     paused: bool
     by: str | None
     reason: str
+    until: datetime | None = None
+    """When it tries again by itself, after a burst of failures."""
 
 
 class Stages(Struct, frozen=True, kw_only=True):
