@@ -14,6 +14,7 @@ DECIDED = {
     *("clip.approved", "clip.skipped", "clip.archived", "clip.grouped", "clip.ungrouped", "clip.annotated"),
     *("decision.undone", "decision.redone"),
     *("stage.requested", "stage.discarded", "stage.paused", "stage.resumed"),
+    *("video.embedding_requested", "stage.model_requested", "stage.model_chosen"),
 }
 """What review-api tells, by itself or for a person, as the design names it; a release need not know them all yet."""
 ENDS = {facts.VideoMasterStored, facts.SegmentScenesDetected, facts.ClipEmbedded}
@@ -48,7 +49,7 @@ def test_every_fact_that_a_stage_tells_is_heard_or_ends_in_review_api() -> None:
 def test_every_fact_that_a_stage_hears_is_told_by_a_stage_or_by_review_api() -> None:
     begins = CONSUMED - PRODUCED
 
-    assert begins == {facts.VideoRequested, facts.ClipApproved}
+    assert begins == {facts.VideoRequested, facts.ClipApproved, facts.VideoEmbeddingRequested}
     assert {fact.TYPE for fact in begins} <= DECIDED
 
 

@@ -13,6 +13,7 @@ from heaters_contracts.facts import (
     SegmentScenesDetected,
     StageRequested,
     VideoDownloaded,
+    VideoEmbeddingRequested,
     VideoMasterStored,
     VideoPlanned,
     VideoRequested,
@@ -115,6 +116,15 @@ PIPELINE = (
         produces=(ClipEmbedded,),
         attempts=4,
         deadline_s=300,
+        memory_bytes=4096 * MiB,
+    ),
+    Work(
+        "reembed",
+        by="embedder",
+        consumes=VideoEmbeddingRequested,
+        produces=(ClipEmbedded,),
+        attempts=4,
+        deadline_s=1800,
         memory_bytes=4096 * MiB,
     ),
 )

@@ -6,7 +6,7 @@ Streams and consumers are made by `streams.migrate` and never altered here.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg
@@ -82,6 +83,10 @@ class Stale(Exception):
 
 class BusError(Unavailable):
     """NATS did not take a message, or something that `migrate` makes is not there."""
+
+
+class NoAnswer(Unavailable):
+    """Nobody answered a question in time, or nobody is there who could."""
 
 
 class Publisher(Protocol):
@@ -371,6 +376,39 @@ class Bus:
         }
         with suppress(NatsError, OSError):
             await self.client.publish(progress_subject(stage, video_id), json.dumps(body).encode())
+
+    async def ask(self, subject: str, data: bytes, *, timeout_s: float) -> bytes:
+        """Ask whoever answers on a subject; nothing is kept of question and answer.
+
+        Raises:
+            NoAnswer: nobody listens there, or nobody answers in time.
+        """
+        try:
+            return (await self.client.request(subject, data, timeout=timeout_s)).data
+        except NoRespondersError:
+            raise NoAnswer(f"nobody listens on {subject}") from None
+        except (NatsTimeout, TimeoutError):
+            raise NoAnswer(self.denied or f"no answer within {timeout_s:g} s") from None
+        except (NatsError, OSError) as problem:
+            raise NoAnswer(str(problem) or type(problem).__name__) from problem
+
+    async def answer(self, subject: str, queue: str, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
+        """Answer questions on a subject from now on, one at a time, each question answered by one of a queue group.
+
+        Args:
+            subject: where they are asked.
+            queue: the group's name.
+            answer: makes an answer of a question; what goes wrong is its to say, in the answer's own form.
+        """
+
+        async def on(message: Msg) -> None:
+            try:
+                data = await answer(message.data)
+                await message.respond(data)
+            except (NatsError, OSError) as problem:
+                log.warning("an answer was lost", extra={"subject": subject, "reason": str(problem)})
+
+        await self.client.subscribe(subject, queue=queue, cb=on)
 
     async def progress(self) -> AsyncIterator[Progress]:
         """Each stage's last word on each video, then every new one; for ever."""

@@ -1,4 +1,4 @@
-"""`python -m heaters_review_api [serve | migrate | rebuild]`."""
+"""`python -m heaters_review_api [serve | migrate | rebuild | index]`."""
 
 import argparse
 import asyncio
@@ -14,6 +14,7 @@ from heaters_edges.store import S3Store
 
 from heaters_review_api.app import Application
 from heaters_review_api.db.engine import make_engine
+from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.migrate import migrate
 from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
 from heaters_review_api.settings import Settings
@@ -74,10 +75,19 @@ async def rebuild_all(settings: Settings) -> int:
         await engine.dispose()
 
 
+async def index_all(settings: Settings) -> int:
+    """Make the vector indexes that are missing."""
+    engine = make_engine(settings)
+    try:
+        return len(await Indexes(engine).ensure())
+    finally:
+        await engine.dispose()
+
+
 def main() -> None:
     """Read the command and do it."""
     parser = argparse.ArgumentParser(prog="heaters_review_api", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("serve", "migrate", "rebuild"), default="serve")
+    parser.add_argument("command", nargs="?", choices=("serve", "migrate", "rebuild", "index"), default="serve")
     command = parser.parse_args().command
     settings = load(Settings)
     telemetry.start("review-api", settings)
@@ -85,6 +95,8 @@ def main() -> None:
         serve(settings)
     elif command == "migrate":
         asyncio.run(migrate_all(settings))
+    elif command == "index":
+        sys.stdout.write(f"{asyncio.run(index_all(settings))} vector indexes made\n")
     else:
         try:
             replayed = asyncio.run(rebuild_all(settings))

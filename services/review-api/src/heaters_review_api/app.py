@@ -20,10 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.admission import Admission
 from heaters_review_api.db.engine import make_engine
+from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.passed import Passed, listen
 from heaters_review_api.db.projector import Projector
 from heaters_review_api.db.queries import Queries
+from heaters_review_api.db.search import SearchQueries
 from heaters_review_api.db.uploads import Sessions
 from heaters_review_api.decisions import Decisions
 from heaters_review_api.frames import Frames
@@ -32,11 +34,25 @@ from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.scores import Scores
+from heaters_review_api.search.asking import Asking
+from heaters_review_api.search.finder import Finder
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
 from heaters_review_api.uploads import Uploads
-from heaters_review_api.web import clips, health, ingest, pages, problems, review, stages, uploads, videos, watch
+from heaters_review_api.web import (
+    clips,
+    health,
+    ingest,
+    pages,
+    problems,
+    review,
+    search,
+    stages,
+    uploads,
+    videos,
+    watch,
+)
 from heaters_review_api.web.auth import Authentication, Tokens
 from heaters_review_api.web.desk import Desk
 from heaters_review_api.web.headers import adds_security
@@ -52,6 +68,7 @@ ROUTES = [
     *clips.HANDLERS,
     *review.HANDLERS,
     *uploads.HANDLERS,
+    *search.HANDLERS,
     *ingest.HANDLERS,
 ]
 
@@ -106,6 +123,8 @@ class Application:
             progress=ProgressBoard(),
             changes=Changes(queries, self.passed),
             readiness=Readiness(self.bus, queries, objects, self.projector, self.passed),
+            finder=Finder(SearchQueries(self.engine), Asking(self.bus, timeout_s=settings.question_timeout_s), objects),
+            indexes=Indexes(self.engine),
         )
         self.asgi = Litestar(
             route_handlers=ROUTES,
@@ -139,6 +158,7 @@ class Application:
             for name, work in (
                 ("listener", listen(self.engine, self.passed)),
                 ("bus", self._on_the_bus()),
+                ("indexes", self.desk.indexes.keep()),
             )
         ]
         try:

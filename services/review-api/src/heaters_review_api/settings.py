@@ -30,6 +30,9 @@ class Settings(EdgeSettings):
     lease_s: float = Field(
         90, gt=0, description="how long clips that were handed to a reviewer are kept for them without a sign of life"
     )
+    question_timeout_s: float = Field(
+        10, gt=0, description="how long a search by text or picture waits for the embedder's answer"
+    )
     decision_timeout_s: float = Field(10, gt=0, description="how long a decision waits for the projection to show it")
 
     @field_validator("database_url")

@@ -13,10 +13,19 @@ from heaters_contracts.facts.clip import (
 )
 from heaters_contracts.facts.decision import DecisionRedone, DecisionUndone
 from heaters_contracts.facts.segment import SegmentPlanned, SegmentPreprocessed, SegmentScenesDetected
-from heaters_contracts.facts.stage import StageDiscarded, StageFailed, StagePaused, StageRequested, StageResumed
+from heaters_contracts.facts.stage import (
+    StageDiscarded,
+    StageFailed,
+    StageModelChosen,
+    StageModelRequested,
+    StagePaused,
+    StageRequested,
+    StageResumed,
+)
 from heaters_contracts.facts.video import (
     VideoCutsChanged,
     VideoDownloaded,
+    VideoEmbeddingRequested,
     VideoErased,
     VideoMasterStored,
     VideoPlanned,
@@ -41,11 +50,14 @@ __all__ = [
     "SegmentScenesDetected",
     "StageDiscarded",
     "StageFailed",
+    "StageModelChosen",
+    "StageModelRequested",
     "StagePaused",
     "StageRequested",
     "StageResumed",
     "VideoCutsChanged",
     "VideoDownloaded",
+    "VideoEmbeddingRequested",
     "VideoErased",
     "VideoMasterStored",
     "VideoPlanned",

@@ -8,7 +8,7 @@ from pydantic import Field
 from heaters_contracts.fact import Fact
 from heaters_contracts.model import Model
 from heaters_contracts.objects import ObjectRef
-from heaters_contracts.spans import Frame, Segment, Span
+from heaters_contracts.spans import Frame, Segment, Span, TimeBase
 
 
 class _Verdict(Fact):
@@ -137,6 +137,10 @@ class Keyframe(Model):
     frame: Frame
     """Frame of the whole video."""
     object: ObjectRef
+    ticks: int | None = None
+    """When it is shown, after the clip's first frame, in the time base of the fact."""
+    sharpness: Annotated[float, Field(ge=0)] | None = None
+    """Mean square of the Laplacian of its luminance, 0 to 255, at 320 px: for comparing pictures of one clip."""
 
 
 class ClipKeyframed(Fact):
@@ -147,10 +151,20 @@ class ClipKeyframed(Fact):
     span: Span
     strategy: str
     keyframes: Annotated[tuple[Keyframe, ...], Field(min_length=1)]
+    time_base: TimeBase | None = None
+    """Of the keyframes' ticks."""
 
     def key(self) -> str:
         """An export has one set of keyframes a strategy."""
         return f"{self.clip_id}:{self.strategy}"
+
+
+class Label(Model):
+    """What a classifier sees in a clip."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    share: Annotated[float, Field(ge=0, le=1)]
+    """Of its belief, over all that it knows."""
 
 
 class ClipEmbedded(Fact):
@@ -165,6 +179,13 @@ class ClipEmbedded(Fact):
     vector: str
     """Unit length; little-endian float16, base64."""
     frame_vectors: ObjectRef | None = None
+    """A unit vector for each of `frames`, one after the other: little-endian float16, nothing else."""
+    frames: tuple[Frame, ...] = ()
+    """Frames of the whole video that it was made of, in order."""
+    labels: tuple[Label, ...] = ()
+    """The strongest first; none from a model that classifies nothing."""
+    keyframed: UUID | None = None
+    """The clip.keyframed that it belongs to, where that is not its cause."""
 
     def key(self) -> str:
         """A set of keyframes has one vector a model and strategy."""

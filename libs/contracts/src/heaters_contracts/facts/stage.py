@@ -103,3 +103,35 @@ class StageResumed(Fact):
     def key(self) -> str:
         """The client's idempotency key."""
         return f"{self.stage}:{self.idempotency_key}"
+
+
+class StageModelRequested(Fact):
+    """A person wants every clip to be embedded by this model too: those that are there, and those that come."""
+
+    TYPE = "stage.model_requested"
+    model: str
+    """Name and version, `name@version`, as the embedder says them."""
+    strategy: str
+    dimensions: Annotated[int, Field(gt=0, le=4000)]
+    by: str
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key."""
+        return f"{self.model}:{self.strategy}:{self.idempotency_key}"
+
+
+class StageModelChosen(Fact):
+    """A person made this model the one that searches go by, from here on; the one before stays to be gone back to."""
+
+    TYPE = "stage.model_chosen"
+    model: str
+    strategy: str
+    near_duplicate: Annotated[float, Field(gt=0, le=1)]
+    """Clips are near-duplicates from this cosine of their vectors on."""
+    by: str
+    idempotency_key: str
+
+    def key(self) -> str:
+        """The client's idempotency key."""
+        return f"{self.model}:{self.strategy}:{self.idempotency_key}"

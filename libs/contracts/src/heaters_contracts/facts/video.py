@@ -6,7 +6,9 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from heaters_contracts.fact import Fact
+from heaters_contracts.facts.clip import Keyframe
 from heaters_contracts.facts.segment import Cut
+from heaters_contracts.ids import sha256_of
 from heaters_contracts.ingest import Options, Source
 from heaters_contracts.model import Model
 from heaters_contracts.objects import ObjectRef
@@ -165,3 +167,31 @@ class VideoErased(Fact):
     def key(self) -> str:
         """The client's idempotency key; a video that was asked for again may be erased again."""
         return self.idempotency_key
+
+
+class ClipToEmbed(Model):
+    """A clip that a model has not seen yet: its file, and the pictures that were taken of it."""
+
+    clip_id: UUID
+    span: Span
+    object: ObjectRef
+    keyframed: UUID
+    """The clip.keyframed that the result belongs to; it counts as long as that one does."""
+    keyframes: Annotated[tuple[Keyframe, ...], Field(min_length=1)]
+
+
+class VideoEmbeddingRequested(Fact):
+    """Clips of a video are to be embedded by one more model, or by one more choice of pictures."""
+
+    TYPE = "video.embedding_requested"
+    model: str
+    """Name and version, `name@version`, as the embedder says them."""
+    strategy: str
+    taken: str
+    """The strategy by which the clips' keyframes were chosen; another one is decoded from their files."""
+    clips: Annotated[tuple[ClipToEmbed, ...], Field(min_length=1, max_length=32)]
+
+    def key(self) -> str:
+        """The same clips, as they are now, are asked for once."""
+        clips = ",".join(f"{clip.clip_id}:{clip.keyframed}" for clip in self.clips)
+        return f"{self.model}:{self.strategy}:{sha256_of(clips)}"

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from heaters_contracts.curves import Curves
 from heaters_contracts.fact import Lane
-from heaters_contracts.facts.clip import Keyframe, Proof
+from heaters_contracts.facts.clip import Keyframe, Label, Proof
 from heaters_contracts.facts.segment import Cut
 from heaters_contracts.facts.stage import FailureClass
 from heaters_contracts.facts.video import Technical
@@ -174,6 +174,9 @@ class Embedding(Struct, frozen=True, gc=False):
     """Little-endian float16, unit length."""
     frame_vectors: ObjectRef | None
     fact_id: UUID
+    frames: tuple[int, ...] = ()
+    """Of the whole video; each has a vector of its own in `frame_vectors`."""
+    labels: tuple[Label, ...] = ()
 
 
 Settled = Literal["retried", "discarded"]
@@ -302,6 +305,22 @@ class Stage(Struct, frozen=True, gc=False):
     """When it tries again by itself; None while it works, or until somebody resumes it."""
 
 
+class SearchModel(Struct, frozen=True, gc=False):
+    """A model that clips are to be embedded by, or that searches go by. Lives with the nil video."""
+
+    model: str
+    strategy: str
+    dimensions: int | None = None
+    """None for one that was chosen and never asked for: new clips get it by the embedder's own settings."""
+    requested_sequence: int | None = None
+    """When it was last asked for every clip; None if it never was."""
+    near_duplicate: float | None = None
+    chosen_sequence: int | None = None
+    """When it was last made the default: of all, the greatest is it."""
+    by: str = ""
+    at: datetime | None = None
+
+
 @dataclass(slots=True)
 class Tables:
     """All rows of one video. The rows are frozen; a fold replaces them in a copy."""
@@ -318,6 +337,8 @@ class Tables:
     embeddings: dict[tuple[UUID, str, str], Embedding] = field(default_factory=dict)
     """Only those that were just told: they are written, never read back into a fold."""
     stages: dict[str, Stage] = field(default_factory=dict)
+    search_models: dict[tuple[str, str], SearchModel] = field(default_factory=dict)
+    """By model and strategy."""
     forgotten: set[UUID] = field(default_factory=set)
     """Clips whose embeddings of before are to be deleted; of one fold only, so a copy begins without."""
 
@@ -340,4 +361,5 @@ class Tables:
             discarded=dict(self.discarded),
             embeddings=dict(self.embeddings),
             stages=dict(self.stages),
+            search_models=dict(self.search_models),
         )

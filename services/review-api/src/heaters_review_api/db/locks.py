@@ -11,6 +11,8 @@ MIGRATION = 0x48454154_00000001
 """Held while migrations run."""
 PROJECTION = 0x48454154_00000002
 """Held by the one projector among all replicas, for as long as it projects."""
+INDEXES = 0x48454154_00000003
+"""Held while vector indexes are looked after."""
 
 
 async def connect(engine: AsyncEngine) -> psycopg.AsyncConnection[TupleRow]:

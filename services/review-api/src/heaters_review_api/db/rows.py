@@ -29,7 +29,7 @@ _OF_A_VIDEO: tuple[tuple[Table, type[Any], Callable[[Tables], Rows], tuple[str, 
 )
 """Table, row type, where a fold keeps the rows, and which fields make the key there."""
 
-_KINDS: tuple[type[Struct], ...] = (core.Video, core.Stage, *(kind for _, kind, *_ in _OF_A_VIDEO))
+_KINDS: tuple[type[Struct], ...] = (core.Video, core.Stage, core.SearchModel, *(kind for _, kind, *_ in _OF_A_VIDEO))
 _FIELDS = {kind: kind.__struct_fields__ for kind in _KINDS}
 
 
@@ -54,6 +54,8 @@ async def load(connection: AsyncConnection, video_ids: Iterable[UUID]) -> dict[U
     if NIL in found:
         for row in await connection.execute(select(schema.stage)):
             found[NIL].stages[row.name] = to_row(core.Stage, row)
+        for row in await connection.execute(select(schema.search_model)):
+            found[NIL].search_models[row.model, row.strategy] = to_row(core.SearchModel, row)
     return found
 
 
@@ -77,7 +79,13 @@ def changes(pairs: Iterable[tuple[Tables, Tables]]) -> list[Statement]:
             said.append(_forget({id_ for _, after in pairs for id_ in after.forgotten}))
         said += [bulk.delete(table, gone), bulk.upsert(table, new)]
     stages = (row for before, after in pairs for name, row in after.stages.items() if before.stages.get(name) != row)
-    said.append(bulk.upsert(schema.stage, stages))
+    models = (
+        row
+        for before, after in pairs
+        for key, row in after.search_models.items()
+        if before.search_models.get(key) != row
+    )
+    said += [bulk.upsert(schema.stage, stages), bulk.upsert(schema.search_model, models)]
     return [statement for statement in said if statement]
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from heaters_contracts.curves import Curves
 from heaters_contracts.fact import LANES
-from heaters_contracts.facts.clip import Keyframe, Proof
+from heaters_contracts.facts.clip import Keyframe, Label, Proof
 from heaters_contracts.facts.segment import Cut
 from heaters_contracts.facts.video import Technical
 from heaters_contracts.ingest import Options, Source
 from heaters_contracts.objects import ObjectRef
-from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -31,7 +30,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    cast,
     func,
     text,
 )
@@ -114,6 +112,11 @@ video = Table(
     CheckConstraint("time_base_num > 0 AND time_base_den > 0", name="video_time_base_positive"),
     CheckConstraint("segments_done >= 0 AND failures >= 0", name="video_counts"),
     Index("video_not_requested", "id", postgresql_where=text("requested_sequence IS NULL")),
+    Index(
+        "video_by_words",
+        func.to_tsvector(text("'simple'::regconfig"), func.coalesce(Column("title"), text("''"))),
+        postgresql_using="gin",
+    ),
     Index("video_listed", text("requested_sequence DESC"), postgresql_where=text("requested_sequence IS NOT NULL")),
     schema="projection",
 )
@@ -241,6 +244,13 @@ clip = Table(
     Index("clip_pending_by_id", "id", postgresql_where=text("state = 'pending_review'")),
     Index("clip_of_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
     Index("clip_by_tag", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
+    Index("clip_by_decision", "decided_at", postgresql_where=text("decided_at IS NOT NULL")),
+    Index(
+        "clip_by_words",
+        func.projection.clip_words(Column("tags"), Column("note")),
+        postgresql_using="gin",
+        postgresql_where=text("tags <> '{}' OR note <> ''"),
+    ),
     Index(
         "clip_without_order",
         "video_id",
@@ -260,16 +270,13 @@ embedding = Table(
     _c("vector", HalfVectorBytes()),
     _c("frame_vectors", _REF, null=True),
     _c("fact_id", Uuid()),
+    _c("frames", Json(tuple[int, ...])),
+    _c("labels", Json(tuple[Label, ...])),
     CheckConstraint("dimensions BETWEEN 1 AND 4000", name="embedding_dimensions"),
-    Index(
-        "embedding_near_1280",
-        cast(Column("vector"), HALFVEC(1280)).label("near"),
-        postgresql_using="hnsw",
-        postgresql_ops={"near": "halfvec_cosine_ops"},
-        postgresql_where=text("dimensions = 1280"),
-    ),
+    Index("embedding_of_model", "model", "strategy"),
     schema="projection",
 )
+"""Its vector indexes, one for each model and strategy, are made by `db.indexes` as models appear."""
 
 failure = Table(
     "failure",
@@ -402,6 +409,22 @@ stage = Table(
     schema="projection",
 )
 
+search_model = Table(
+    "search_model",
+    metadata,
+    _c("model", Text(), key=True),
+    _c("strategy", Text(), key=True),
+    _c("dimensions", Integer(), null=True),
+    _c("requested_sequence", BigInteger(), null=True),
+    _c("near_duplicate", Double(), null=True),
+    _c("chosen_sequence", BigInteger(), null=True),
+    _c("by", Text()),
+    _c("at", _AT),
+    CheckConstraint("(near_duplicate IS NULL) = (chosen_sequence IS NULL)", name="search_model_chosen_whole"),
+    CheckConstraint("(dimensions IS NULL) = (requested_sequence IS NULL)", name="search_model_requested_whole"),
+    schema="projection",
+)
+
 checkpoint = Table(
     "checkpoint",
     metadata,
@@ -482,5 +505,5 @@ lease = Table(
     schema="app",
 )
 
-PROJECTION = (video, segment, cut, clip, embedding, failure, event, decision, reversal, discarded, stage)
+PROJECTION = (video, segment, cut, clip, embedding, failure, event, decision, reversal, discarded, stage, search_model)
 """Everything that a rebuild drops and makes again, and compares row for row."""

@@ -1,4 +1,4 @@
-"""Clips: lists, the queue, verdicts, playback, downloads and likeness."""
+"""Clips: lists, the queue, verdicts, playback and downloads."""
 
 import math
 from typing import Annotated, Any
@@ -38,7 +38,7 @@ State = Annotated[ClipState | None, QueryParameter(name="state")]
 Bounds = Annotated[list[str] | None, QueryParameter(name="measure", max_items=2 * len(MEASURES))]
 
 
-def _bounds(said: list[str] | None) -> dict[str, Between]:
+def bounds(said: list[str] | None) -> dict[str, Between]:
     """Read bounds of measures, each `name:from:to`; either may be empty, and both are included."""
     wanted: dict[str, Between] = {}
     for one in said or []:
@@ -46,8 +46,8 @@ def _bounds(said: list[str] | None) -> dict[str, Between]:
             name, least, most = one.split(":")
             if name not in MEASURES:
                 raise ValueError(name)
-            bounds = (float(least) if least else None, float(most) if most else None)
-            if not all(math.isfinite(bound) for bound in bounds if bound is not None):
+            both = (float(least) if least else None, float(most) if most else None)
+            if not all(math.isfinite(bound) for bound in both if bound is not None):
                 raise ValueError(one)
         except ValueError:
             raise Problem(
@@ -55,7 +55,7 @@ def _bounds(said: list[str] | None) -> dict[str, Between]:
                 "No such bounds",
                 f"{one[:80]!r} is not name:from:to with numbers, one of which may be empty; names are {', '.join(MEASURES)}.",
             ) from None
-        wanted[name] = bounds
+        wanted[name] = both
     return wanted
 
 
@@ -80,7 +80,7 @@ async def list_clips(
     `measure=black_share::0.1`; several may be given.
     """
     wanted = Wanted(
-        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, _bounds(measure)
+        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, bounds(measure)
     )
     found = await desk.queries.clips(limit=limit + 1, wanted=wanted, after=read_clip(cursor))
     page = found[:limit]
@@ -107,7 +107,7 @@ async def list_ids(
     if order not in CLIP_ORDERS:
         raise Problem(400, "No such order", f"{order[:80]!r} is none; there are {', '.join(CLIP_ORDERS)}.")
     wanted = Wanted(
-        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, _bounds(measure)
+        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, bounds(measure)
     )
     rows = await desk.queries.clip_ids(wanted, order, limit=limit + 1, after=read_id(order, cursor))
     page = rows[:limit]
@@ -207,27 +207,4 @@ async def download(desk: TheDesk, clip_id: FromPath[UUID]) -> Redirect:
     return Redirect(address, status_code=302, headers={"Cache-Control": "no-store"})
 
 
-@get("/api/clips/{clip_id:uuid}/similar", guards=[ANYBODY], tags=["search"])
-async def similar(
-    desk: TheDesk, clip_id: FromPath[UUID], limit: Annotated[int, QueryParameter(ge=1, le=200)] = 12
-) -> views.Neighbours:
-    """The embedded clips that look most like this one, the nearest first."""
-    one = await found_clip(desk, clip_id)
-    near = await desk.queries.similar(clip_id, limit=limit)
-    if near is None:
-        raise Problem(
-            409,
-            "This clip cannot be compared yet",
-            f"It is {one.clip.state.value}; a clip can be compared once it is embedded.",
-        )
-    clips = await desk.queries.clips_by_id([id_ for id_, _ in near])
-    return views.Neighbours(
-        items=[
-            views.Neighbour(clip=await desk.clip_view(clips[id_]), similarity=similarity)
-            for id_, similarity in near
-            if id_ in clips
-        ]
-    )
-
-
-HANDLERS = [list_clips, list_ids, get_clip, get_queue, give_verdict, play, play_head, download, similar]
+HANDLERS = [list_clips, list_ids, get_clip, get_queue, give_verdict, play, play_head, download]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from heaters_review_api.db.queries import ClipCursor, ClipOfVideo, ClipOrder
+from heaters_review_api.search.finder import DEPTH as SEARCH_DEPTH
 from heaters_review_api.web.problems import Problem
 
 
@@ -56,6 +57,24 @@ def read_video(cursor: str | None) -> int | None:
     try:
         (sequence,) = _read(cursor)
         return _whole(sequence)
+    except ValueError:
+        raise _wrong(cursor) from None
+
+
+def after_hit(seen: int, last: UUID) -> str:
+    """The cursor that goes on after so many hits of a search, of which this was the last."""
+    return _write(str(seen), str(last))
+
+
+def read_hit(cursor: str | None) -> tuple[int, UUID | None]:
+    """How many hits were seen, and the last of them."""
+    if cursor is None:
+        return 0, None
+    try:
+        seen, last = _read(cursor)
+        if not 0 <= (count := _whole(seen)) <= SEARCH_DEPTH:
+            raise ValueError(seen)
+        return count, UUID(last)
     except ValueError:
         raise _wrong(cursor) from None
 

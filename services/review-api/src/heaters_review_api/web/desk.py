@@ -6,6 +6,7 @@ from heaters_edges.objects import Objects
 from litestar.di import NamedDependency
 
 from heaters_review_api.admission import Admission
+from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.decisions import Decisions
@@ -15,6 +16,7 @@ from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.scores import Scores
+from heaters_review_api.search.finder import Finder
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
@@ -44,6 +46,8 @@ class Desk:
     progress: ProgressBoard
     changes: Changes
     readiness: Readiness
+    finder: Finder
+    indexes: Indexes
 
     async def clip_view(self, one: ClipOfVideo) -> views.Clip:
         """A clip with its times."""

@@ -42,6 +42,8 @@ from heaters_contracts.facts import (
     SegmentScenesDetected,
     StageDiscarded,
     StageFailed,
+    StageModelChosen,
+    StageModelRequested,
     StagePaused,
     StageRequested,
     StageResumed,
@@ -133,5 +135,7 @@ def _apply(t: Tables, told: Told[Fact]) -> None:
             failing.settled(t, fact)
         case StagePaused() | StageResumed() as fact:
             failing.paused(t, fact, told)
+        case StageModelRequested() | StageModelChosen() as fact:
+            results.model_said(t, fact, told)
         case _:
             pass  # its event is all that is kept of a fact that moves no table

@@ -10,7 +10,8 @@ from heaters_contracts.spans import Segment as Place
 
 from heaters_review_api.core.tables import Event, Tables
 
-STAGE_OF = {produced.TYPE: work.name for work in PIPELINE for produced in work.produces}
+STAGE_OF = {produced.TYPE: work.name for work in reversed(PIPELINE) for produced in work.produces}
+"""The first kind of work that tells a fact; a later one does it again."""
 
 
 def at_of(told: Told[Fact]) -> datetime:

@@ -6,12 +6,12 @@ import math
 import struct
 
 from heaters_contracts.fact import Fact, Told
-from heaters_contracts.facts import ClipEmbedded, ClipExported, ClipKeyframed
+from heaters_contracts.facts import ClipEmbedded, ClipExported, ClipKeyframed, StageModelChosen, StageModelRequested
 from msgspec.structs import replace
 
 from heaters_review_api.core.fold.history import at_of, cause_of, is_replayed
 from heaters_review_api.core.fold.standing import discard, objects_of
-from heaters_review_api.core.tables import Clip, Embedding, Tables
+from heaters_review_api.core.tables import Clip, Embedding, SearchModel, Tables
 
 
 def exported(t: Tables, fact: ClipExported, told: Told[Fact]) -> None:
@@ -54,7 +54,7 @@ def _replace(t: Tables, before: Clip, after: Clip, told: Told[Fact]) -> None:
 def embedded(t: Tables, fact: ClipEmbedded, told: Told[Fact]) -> None:
     """A clip can be found by what it looks like."""
     clip = t.clips.get(fact.clip_id)
-    if clip is None or clip.keyframe_id is None or cause_of(t, told) != clip.keyframe_id:
+    if clip is None or clip.keyframe_id is None or clip.keyframe_id not in (cause_of(t, told), fact.keyframed):
         if fact.frame_vectors is not None:
             discard(t, fact.frame_vectors, told)
         return
@@ -66,7 +66,16 @@ def embedded(t: Tables, fact: ClipEmbedded, told: Told[Fact]) -> None:
         )
         return
     t.embeddings[clip.id, fact.model, fact.strategy] = Embedding(
-        clip.id, fact.model, fact.strategy, t.video.id, fact.dimensions, vector, fact.frame_vectors, told.id
+        clip.id,
+        fact.model,
+        fact.strategy,
+        t.video.id,
+        fact.dimensions,
+        vector,
+        fact.frame_vectors,
+        told.id,
+        fact.frames,
+        fact.labels,
     )
     if fact.frame_vectors is not None and fact.frame_vectors not in clip.frame_vectors:
         clip = replace(clip, frame_vectors=(*clip.frame_vectors, fact.frame_vectors))
@@ -74,6 +83,17 @@ def embedded(t: Tables, fact: ClipEmbedded, told: Told[Fact]) -> None:
     if clip.embed_id is None or is_replayed(t, told):
         clip = replace(clip, embed_id=told.id, embedded_at=at_of(told), model=fact.model)
     t.clips[clip.id] = clip
+
+
+def model_said(t: Tables, fact: StageModelRequested | StageModelChosen, told: Told[Fact]) -> None:
+    """A person wants a model for every clip, or for every search."""
+    key = (fact.model, fact.strategy)
+    row = replace(t.search_models.get(key, SearchModel(*key)), by=fact.by, at=at_of(told))
+    if isinstance(fact, StageModelRequested):
+        row = replace(row, dimensions=fact.dimensions, requested_sequence=told.sequence)
+    else:
+        row = replace(row, near_duplicate=fact.near_duplicate, chosen_sequence=told.sequence)
+    t.search_models[key] = row
 
 
 def _vector(fact: ClipEmbedded) -> bytes | None:

@@ -12,7 +12,6 @@ from heaters_review_api.db.queries.clips import (
 )
 from heaters_review_api.db.queries.decisions import DecisionReads
 from heaters_review_api.db.queries.history import Change, HistoryReads
-from heaters_review_api.db.queries.likeness import LikenessReads
 from heaters_review_api.db.queries.uploads import Uploads
 from heaters_review_api.db.queries.videos import VideoInList, VideoReads
 
@@ -30,5 +29,5 @@ __all__ = [
 ]
 
 
-class Queries(ClipReads, VideoReads, DecisionReads, HistoryReads, LikenessReads, Uploads):
+class Queries(ClipReads, VideoReads, DecisionReads, HistoryReads, Uploads):
     """Reads of the projection, and the little that is written beside it."""

@@ -1,0 +1,1 @@
+"""Search: by what clips look like, and by words."""
