@@ -15,7 +15,7 @@ from children import Poison, add, count_to_ten, crash, eat_memory, nap, refuse
 from heaters_contracts.fact import Fact, Told, Unreadable, decode, subject_of, tell
 from heaters_contracts.facts import StageFailed, StagePaused, StageRequested, VideoDownloaded, VideoRequested
 from heaters_contracts.ids import NIL
-from heaters_contracts.ingest import UrlSource
+from heaters_contracts.ingest import Options, UrlSource
 from heaters_contracts.objects import ObjectRef
 from heaters_contracts.pipeline import FACTS_STREAM, PAUSED_BUCKET, Work, work_named
 from heaters_edges import job as jobs
@@ -284,6 +284,32 @@ async def test_a_replay_tells_the_results_anew_and_works_again_only_when_forced(
     assert [t.cause for t in told] == [asked.id, replays[0].id, replays[1].id]
     assert [t.work.reused for t in told if t.work] == [False, True, False]
     assert worked == [1, 2]
+
+
+async def test_a_request_may_bring_options_of_its_own(bus: Bus, objects: Objects, settings: Settings) -> None:
+    seen = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        seen.append(told.fact.options.detector)
+        return downloaded(told)
+
+    asked = requested()
+    sequence = (await bus.publish(asked)).sequence
+    async with worker(bus, objects, settings, handler):
+        await eventually(bus, asked.video_id, "video.downloaded")
+        fact = StageRequested(
+            stage="download",
+            message_sequence=sequence,
+            by="ops",
+            idempotency_key="k",
+            replay=True,
+            options=Options(detector="cascade"),
+        )
+        await bus.publish(tell(fact, video_id=asked.video_id, lane="bulk", cause=asked.id, time=datetime.now(UTC)))
+        await until(lambda: count(bus, asked.video_id, "video.downloaded"), 2)
+        await until(lambda: unacknowledged(bus, "download-bulk"), 0)
+
+    assert seen == ["", "cascade"]
 
 
 async def test_a_request_for_another_stage_or_a_lost_message_does_no_work(

@@ -9,6 +9,9 @@ from uuid import UUID
 
 import pytest
 from heaters_contracts.fact import Fact, Told
+from heaters_contracts.facts import VideoCutsChanged
+from heaters_contracts.facts.segment import Cut
+from heaters_contracts.spans import Span
 from heaters_review_api.core.fold import Unread, fold
 from heaters_review_api.core.states import CLIP_TRANSITIONS, ClipState, VideoState
 from heaters_review_api.core.tables import Tables
@@ -363,3 +366,50 @@ def test_a_replayed_plan_may_divide_the_film_differently(story: Any) -> None:
     }
     assert states(finished) == {(0, 30): "pending_review", (30, 80): "pending_review", (80, 100): "pending_review"}
     assert finished.segments[0].frames == 70
+
+
+def test_a_cut_that_a_later_detection_sees_beside_a_persons_is_the_same_cut(story: Any) -> None:
+    film = story(frames=(100,), video_id=VIDEO).ready([30, 60])
+    film.verdict("approve", 30, 60)
+    (segment,) = film.segments()
+    made = next(one for one in film.told if one.fact.TYPE == "segment.preprocessed")
+
+    film.detected(segment, [25, 65, 72], made, detector="other")
+
+    assert sorted(apply(film.told).cuts) == [30, 60, 72]
+
+
+def test_cuts_that_were_there_when_a_person_decided_stay_however_near(story: Any) -> None:
+    film = story(frames=(100,), video_id=VIDEO).ready([30, 32, 60])
+
+    film.verdict("approve", 32, 60)
+
+    assert sorted(apply(film.told).cuts) == [30, 32, 60]
+
+
+def test_a_cut_that_a_person_made_or_confirmed_outlives_every_detection(story: Any) -> None:
+    film = story(frames=(100,), video_id=VIDEO).ready([30, 60])
+    (segment,) = film.segments()
+    made = next(one for one in film.told if one.fact.TYPE == "segment.preprocessed")
+    for operation, frame, span, cuts, clips in (
+        ("confirm", 30, (0, 60), (30,), [(0, 30), (30, 60)]),
+        ("add", 80, (60, 100), (80,), [(60, 100)]),
+    ):
+        film.say(
+            VideoCutsChanged(
+                operation=operation,
+                frame=frame,
+                span=Span(start=span[0], end=span[1]),
+                cuts=tuple(Cut(frame=f, start=f, end=f + 1) for f in cuts),
+                clips=tuple(film.clip_id(*clip) for clip in clips),
+                by="ana",
+                idempotency_key=f"{operation}-{frame}",
+            ),
+            None,
+            worked_s=None,
+        )
+
+    film.detected(segment, [28, 50, 84], made, detector="other")
+
+    tables = apply(film.told)
+    assert {frame: row.by for frame, row in tables.cuts.items()} == {30: "ana", 50: None, 60: None, 80: "ana"}

@@ -72,3 +72,24 @@ async def test_what_cannot_be_replayed_says_why(desk: Any, story: Any) -> None:
         "No such stage",
         "There is nothing to replay",
     ]
+
+
+async def test_scenes_are_found_again_with_the_detector_that_is_named(desk: Any, story: Any) -> None:
+    film = story().ready([30, 120])
+    await desk.publish(film)
+    at = f"/api/videos/{film.video_id}/replay"
+
+    answer = await desk.client.post(
+        at, json={"from": "scenes", "detector": "cascade@1.50"}, headers={"Idempotency-Key": "k"}
+    )
+    unknown = await desk.client.post(
+        at, json={"from": "scenes", "detector": "dreams"}, headers={"Idempotency-Key": "k"}
+    )
+    elsewhere = await desk.client.post(
+        at, json={"from": "plan", "detector": "adaptive"}, headers={"Idempotency-Key": "k"}
+    )
+
+    assert (answer.status_code, answer.json()["messages"]) == (202, 3)
+    assert {one.fact.options.detector for one in await requests(desk, film.video_id)} == {"cascade@1.5"}
+    assert (unknown.status_code, elsewhere.status_code) == (400, 400)
+    assert "adaptive, transnetv2, cascade" in unknown.json()["detail"]

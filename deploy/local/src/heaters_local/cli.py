@@ -13,6 +13,7 @@ from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
 from heaters_local.commands.logs import logs
 from heaters_local.commands.migrate import migrate
+from heaters_local.commands.redetect import redetect
 from heaters_local.commands.replay import replay
 from heaters_local.commands.search import search
 from heaters_local.commands.stages import pause, resume, stages
@@ -53,7 +54,23 @@ def heaters() -> None:
     """
 
 
-for command in (up, down, migrate, ingest, status, approve, search, failed, replay, stages, pause, resume, logs, demo):
+for command in (
+    up,
+    down,
+    migrate,
+    ingest,
+    status,
+    approve,
+    search,
+    failed,
+    replay,
+    redetect,
+    stages,
+    pause,
+    resume,
+    logs,
+    demo,
+):
     heaters.add_command(command)
 
 

@@ -187,9 +187,9 @@ class Api:
         """Take a failure off the list."""
         self._ask("POST", f"/api/failures/{failure_id}/discard", headers=_key(None))
 
-    def replay(self, video_id: str, stage: str, *, force: bool) -> Replayed:
-        """Have a stage work on a video again, and all that follows from it."""
-        body = {"from": stage, "force": force}
+    def replay(self, video_id: str, stage: str, *, force: bool, detector: str | None = None) -> Replayed:
+        """Have a stage work on a video again, and all that follows from it; scenes with another detector, if one is named."""
+        body = {"from": stage, "force": force, **({"detector": detector} if detector else {})}
         return cast("Replayed", self._ask("POST", f"/api/videos/{video_id}/replay", json=body, headers=_key(None)))
 
     def stages(self) -> list[Stage]:

@@ -110,6 +110,7 @@ class Video(TypedDict):
 
     id: str
     title: str | None
+    tags: list[str]
     state: str
     requester: str
     lane: str

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from heaters_contracts.detectors import read_wish
 from heaters_contracts.fact import Lane
 from heaters_contracts.ids import canonical, sha256_of
 from heaters_contracts.model import Model
@@ -45,7 +46,8 @@ class Options(Model):
     """The requester's own name for it."""
     callback: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None
     allow_quality_loss: bool = False
-    detector: Annotated[str, StringConstraints(max_length=64)] = "adaptive"
+    detector: Annotated[str, StringConstraints(max_length=64)] = ""
+    """See `heaters_contracts.detectors`; empty: the one that scene detection is set to."""
     export_quality: Literal["proxy", "source"] = "proxy"
     auto_rule: Annotated[str, StringConstraints(max_length=256)] | None = None
 
@@ -71,6 +73,8 @@ class IngestRequest(Model):
                 _refuse_unknown("source", source, _SOURCES.get(str(source.get("kind"))))
             if isinstance(options, dict):
                 _refuse_unknown("options", options, Options)
+                if wish := options.get("detector"):
+                    read_wish(str(wish))
         return value
 
     def identity(self) -> str:

@@ -33,6 +33,7 @@ from heaters_contracts.fact import (
 )
 from heaters_contracts.facts.stage import FailureClass, StageFailed, StagePaused, StageRequested, StageResumed
 from heaters_contracts.ids import NIL, canonical, sha256_of
+from heaters_contracts.ingest import Options
 from heaters_contracts.objects import failed_message_key, manifest_key
 from heaters_contracts.pipeline import ATTEMPTS_BUCKET, Work
 from nats.errors import Error as NatsError
@@ -90,6 +91,8 @@ class _Order:
     """Its results are told anew."""
     force: bool = False
     """Its manifest is not looked for."""
+    options: Options | None = None
+    """To be used instead of the message's own."""
     problem: Permanent | None = None
     """Why it cannot be worked on."""
 
@@ -352,7 +355,7 @@ class Worker:
         if not wanted.subject.startswith(f"heaters.{work.consumes.TYPE}."):
             other = _NotThisStages(f"message {wanted.sequence} is {wanted.subject}, which {work.name} does not work on")
             return _Order(delivered, asked.id, problem=other)
-        return _Order(wanted, asked.id, replay=asked.fact.replay, force=asked.fact.force)
+        return _Order(wanted, asked.id, replay=asked.fact.replay, force=asked.fact.force, options=asked.fact.options)
 
     async def _attempt(
         self, duty: Duty, order: _Order, message: NatsMessage, job: Job, attempt: int, started: datetime
@@ -368,6 +371,8 @@ class Worker:
             told = decode(wanted.subject, wanted.headers, wanted.data).stored(wanted.sequence, wanted.stored_at)
             if order.replay and order.request is not None:
                 told = replace(told, id=order.request)  # the cause of what is told anew
+            if order.options is not None and "options" in type(told.fact).model_fields:
+                told = replace(told, fact=told.fact.model_copy(update={"options": order.options}))
             loop = asyncio.get_running_loop()
             job.report = lambda share: _spawn(loop, self._bus.report(work.name, told.video_id, share))
             async with asyncio.timeout(work.deadline_s + 60):

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from heaters_contracts.detectors import UnknownDetector, read_wish
 from heaters_contracts.fact import Fact, Lane, Told, parse_subject, tell
 from heaters_contracts.facts import StageDiscarded, StagePaused, StageRequested, StageResumed
 from heaters_contracts.ids import NIL
+from heaters_contracts.ingest import Options
 from heaters_contracts.pipeline import PIPELINE
 from heaters_edges import telemetry
 from heaters_edges.bus import Ack
@@ -111,7 +113,9 @@ class Stages:
         )
         return await self._tell(fact, failure.video_id, parse_subject(failure.message_subject).lane)
 
-    async def replay(self, video_id: UUID, stage: str, *, force: bool, by: str, idempotency_key: str) -> Replayed:
+    async def replay(
+        self, video_id: UUID, stage: str, *, force: bool, by: str, idempotency_key: str, detector: str | None = None
+    ) -> Replayed:
         """Have a stage work on a video again, and with it all that follows from it.
 
         Args:
@@ -120,9 +124,11 @@ class Stages:
             force: do its work again even where its results are known; without, they are only told anew.
             by: who wants it.
             idempotency_key: the client's.
+            detector: with which to find scenes again; None leaves it as it was asked for.
 
         Raises:
             NoSuchStage: see there.
+            UnknownDetector: there is no such detector, or the stage detects nothing.
             NoSuchVideo: there is no such video.
             NothingToReplay: see there.
         """
@@ -130,6 +136,12 @@ class Stages:
         video = await self._queries.video(video_id)
         if video is None or video.requested_sequence is None:
             raise NoSuchVideo(f"there is no video {video_id}")
+        options = None
+        if detector is not None:
+            if stage != "scenes":
+                raise UnknownDetector(f"{stage} detects no scenes: a detector goes with scenes")
+            wish = str(read_wish(detector))
+            options = (video.options or Options()).model_copy(update={"detector": wish})
         messages = await self._queries.inputs(video_id, stage)
         if not messages:
             raise NothingToReplay(f"{stage} has been told nothing of the video {video_id} yet")
@@ -142,6 +154,7 @@ class Stages:
                 idempotency_key=idempotency_key,
                 replay=True,
                 force=force,
+                options=options,
             )
             sequence = await self._publish(fact, video_id, video.lane, cause=message.fact_id)
         await self._passed.wait_for(sequence, timeout_s=self._timeout_s)

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from heaters_contracts.fact import Fact
+from heaters_contracts.ingest import Options
 from heaters_contracts.objects import ObjectRef
 
 FailureClass = Literal["bad_input", "transient", "quota", "bug"]
@@ -56,6 +57,8 @@ class StageRequested(Fact):
     """Tell the results anew, though they were told before, so that all that follows from them is done again."""
     force: bool = False
     """Do the work again even where a manifest says what came of it."""
+    options: Options | None = None
+    """With these instead of those that the message carries: another detector, say."""
 
     def key(self) -> str:
         """The client's idempotency key."""

@@ -1,7 +1,7 @@
 """How finished segments become clips."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
@@ -11,6 +11,9 @@ from heaters_contracts.facts.segment import Cut
 from heaters_contracts.spans import Span
 
 from heaters_review_api.core.tables import Segment
+
+SAME_CUT_FRAMES = 6
+"""Another detection may see a cut some frames earlier or later; so near to where a person has put or left one, it is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,10 @@ class Window:
     def touches(self, start: int, end: int) -> bool:
         """Whether frames [start, end) lie in it, or end where it begins, or begin where it ends."""
         return start <= self.last and self.first <= end
+
+    def wider(self) -> "Window":
+        """With the frames to both sides in which a detected cut may be the same as one in it."""
+        return Window(self.first - SAME_CUT_FRAMES, self.last + SAME_CUT_FRAMES)
 
 
 EVERYWHERE = Window(-inf, inf)
@@ -54,6 +61,13 @@ class Touch:
     """Who set these cuts; None where the person only decided on the clip as it was."""
     confirms: bool = False
     """Only says that its cuts stand; what else is inside stays as it is."""
+    sequence: int = 0
+    """When it was said."""
+
+    @property
+    def boundaries(self) -> tuple[int, ...]:
+        """The frames that the person wanted to be, or left, the boundaries of clips."""
+        return (*(() if self.confirms else (self.start, self.end)), *(cut.frame for cut in self.cuts))
 
 
 class Standing(NamedTuple):
@@ -75,7 +89,8 @@ def standing_cuts(segments: Iterable[Segment], touches: Iterable[Touch], frames:
     Returns:
         The cuts in order.
     """
-    standing = {cut.frame: Standing(cut) for segment in segments for cut in segment.cuts}
+    touches = list(touches)
+    standing = {cut.frame: Standing(cut) for segment in segments for cut in _detected(segment, touches)}
     order = sorted(standing)
     for touch in touches:
         if not touch.confirms:
@@ -92,6 +107,16 @@ def standing_cuts(segments: Iterable[Segment], touches: Iterable[Touch], frames:
                 insort(order, cut.frame)
             standing[cut.frame] = Standing(cut, touch.by)
     return {frame: standing[frame] for frame in order}
+
+
+def _detected(segment: Segment, touches: Sequence[Touch]) -> Iterable[Cut]:
+    """A segment's cuts, without those that are a person's boundary all over again: told after it, and only some frames from it."""
+    told = segment.detected_sequence or 0
+    known = {frame for touch in touches if touch.sequence < told for frame in touch.boundaries}
+    if not known:
+        return segment.cuts
+    near = {frame + k for frame in known for k in range(1 - SAME_CUT_FRAMES, SAME_CUT_FRAMES)} - known
+    return [cut for cut in segment.cuts if cut.frame not in near]
 
 
 def open_spans(

@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from heaters_contracts.detectors import UnknownDetector
 from heaters_contracts.fact import Unreadable
 from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObject
 from litestar import Request, Response
@@ -151,6 +152,11 @@ def on_nothing_to_replay(request: Request[Any, Any, Any], problem: NothingToRepl
     return _answer(request, Problem(409, "There is nothing to replay", str(problem)))
 
 
+def on_no_detector(request: Request[Any, Any, Any], problem: UnknownDetector) -> Response[Any]:
+    """Only so many detectors are known."""
+    return _answer(request, Problem(400, "No such detector", str(problem)))
+
+
 HANDLERS: dict[Any, Any] = {
     NoSuchUpload: on_no_upload,
     UploadRefused: on_upload_refused,
@@ -158,6 +164,7 @@ HANDLERS: dict[Any, Any] = {
     NoSuchStage: on_no_stage,
     AlreadySettled: on_settled,
     NothingToReplay: on_nothing_to_replay,
+    UnknownDetector: on_no_detector,
     Problem: on_problem,
     HTTPException: on_http,
     Refused: on_refused,

@@ -68,7 +68,12 @@ async def replay(
 ) -> views.Replayed:
     """Have a stage work on a video again, and with it all that follows; what is known is only told anew unless `force` is set."""
     done = await desk.stages.replay(
-        video_id, data.from_, force=data.force, by=request.user.id, idempotency_key=idempotency_key
+        video_id,
+        data.from_,
+        force=data.force,
+        by=request.user.id,
+        idempotency_key=idempotency_key,
+        detector=data.detector,
     )
     return views.Replayed(stage=done.stage, messages=done.messages, sequence=done.sequence)
 

@@ -34,10 +34,11 @@ def retile(t: Tables, told: Told[Fact], window: Window = tiling.EVERYWHERE) -> N
     source = t.video.source_object
     if source is None:
         return  # nothing was scanned yet, so nothing can be finished
+    window = window.wider()
     runs = tiling.runs(t.segments)
     finished = [segment for run in runs for segment in run]
     near = [segment for segment in finished if window.touches(segment.first_frame, segment.end_frame)]
-    cuts = tiling.standing_cuts(near, _touches(t, window), t.video.frames)
+    cuts = tiling.standing_cuts(near, _touches(t, window.wider()), t.video.frames)
     for gone in [frame for frame in t.cuts if frame in window and frame not in cuts]:
         del t.cuts[gone]
     for frame, (cut, by) in cuts.items():
@@ -91,6 +92,7 @@ def _touches(t: Tables, window: Window) -> list[tiling.Touch]:
             row.cuts,
             by=row.by if row.clip_id is None else None,
             confirms=row.action == "confirm_cut",
+            sequence=row.sequence,
         )
         for row in standing
     ]

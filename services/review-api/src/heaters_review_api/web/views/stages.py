@@ -35,10 +35,15 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class ReplayWish(Struct, frozen=True, kw_only=True):
-    """From which stage on a video is worked on again; `force` also where the results are known."""
+    """From which stage on a video is worked on again; `force` also where the results are known.
+
+    `detector` finds the scenes again with another detector (`adaptive`, `transnetv2`, `cascade`; `adaptive@1.2` is stricter). What people
+    decided of the cuts stays.
+    """
 
     from_: Annotated[str, Meta(min_length=1, max_length=40)] = field(name="from")
     force: bool = False
+    detector: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
 
 class Replayed(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ class Video(Struct, frozen=True, kw_only=True):
 
     id: UUID
     title: str | None
+    tags: list[str]
     state: VideoState
     requester: str
     lane: str
@@ -166,6 +167,7 @@ def video_values(video: core.Video, clips: dict[ClipState, int]) -> dict[str, An
     return {
         "id": video.id,
         "title": video.title,
+        "tags": list(video.options.tags) if video.options else [],
         "state": video.state,
         "requester": video.requester,
         "lane": video.lane,
