@@ -110,7 +110,9 @@ async def test_each_touched_segment_is_read_once(desk: Any, told: Any, monkeypat
 
     monkeypatch.setattr(objects, "read_range", counted)
     clip = (await desk.application.desk.queries.clip(told.clip_id(7, 33))).clip
-    playback._kept.clear()
+    for kept in playback.cache._folder.iterdir():
+        kept.unlink()
+    await playback.data(await playback.find(clip, audio=True))
     await playback.data(await playback.find(clip, audio=True))
 
     assert sorted(reads) == sorted(s.proxy.key for s in (await playback.find(clip, audio=True)).segments)

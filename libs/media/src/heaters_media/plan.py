@@ -81,9 +81,9 @@ class Row(NamedTuple):
 def plan(
     path: Path,
     *,
-    first_s: Fraction | int = 4,
+    first_s: Fraction | int = 5,
     longest_s: Fraction | int = 60,
-    growth: Fraction | int = 2,
+    growth: Fraction | int = 3,
     lengths_s: Sequence[Fraction | int] | None = None,
     parts: int | None = None,
     most_frames: int = MOST_FRAMES,

@@ -304,7 +304,7 @@ def _seek_before(container: InputContainer, stream: VideoStream, segment: Planne
         return None  # a film that was just opened stands at its start
     assert stream.time_base is not None  # noqa: S101  # the probe refuses films without
     rate = stream.average_rate or Fraction(25)
-    step = max(1, int((before + 1) / rate / stream.time_base))
+    step = max(1, int(before / rate / stream.time_base))
     target = segment.start_ticks - (step if before else 0)
     floor = _start_of(stream)
     while True:

@@ -50,6 +50,7 @@ class ProxyWriter:
         self._video = add_video(self._output, self._picture, described, profile)
         wanted = range_of(described, segment.start_ticks, segment.end_ticks)
         self._sound = None
+        self._samples_a_tick = described.tick * (wanted.rate if wanted else 1)
         if wanted is not None and wanted.end > wanted.start:
             self._sound = SoundTrack(self._output, source, wanted, profile.audio_bits_per_s)
         self._sound_packets: Iterator[Packet[AudioStream]] = iter(())
@@ -97,10 +98,14 @@ class ProxyWriter:
         assert held.pts is not None  # noqa: S101  # x264 gives back what it got
         end = self._segment.end_ticks - self._segment.start_ticks
         held.duration = (end if packet is None or packet.pts is None else packet.pts) - held.pts
-        while self._next_sound is not None and _before(self._next_sound, held):
+        while self._next_sound is not None and self._is_before(self._next_sound, held.pts):
             self._output.mux_one(self._next_sound)
             self._next_sound = next(self._sound_packets, None)
         self._output.mux_one(held)
+
+    def _is_before(self, sound: Packet[AudioStream], pts: int) -> bool:
+        """Whether sound is heard before a picture is shown. In integers, for each packet is asked."""
+        return (sound.pts or 0) * self._samples_a_tick.denominator <= pts * self._samples_a_tick.numerator
 
     def finish(self) -> Packets:
         """Close the proxy and index it."""
@@ -140,10 +145,6 @@ def add_video(output: OutputContainer, picture: Picture, described: Probe, profi
     codec.thread_count = profile.threads
     codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc = picture.color
     return stream
-
-
-def _before(sound: Packet[AudioStream], picture: Packet[VideoStream]) -> bool:
-    return (sound.pts or 0) * sound.time_base <= (picture.pts or 0) * picture.time_base
 
 
 def _index(

@@ -20,7 +20,10 @@ def main() -> None:
     service = Service("preprocessor", settings)
     objects, lengths = (
         service.objects,
-        (f"{settings.first_segment_s}-{settings.longest_segment_s}s-{'reuse' if settings.reuse else 'encode'}"),
+        (
+            f"{settings.first_segment_s}x{settings.segment_growth}-{settings.longest_segment_s}s-"
+            f"{'reuse' if settings.reuse else 'encode'}"
+        ),
     )
     service.run(
         [

@@ -33,6 +33,7 @@ async def plan(told: Told[VideoDownloaded], *, objects: Objects, settings: Prepr
                 source,
                 table,
                 first_s=settings.first_segment_s,
+                growth=settings.segment_growth,
                 longest_s=settings.longest_segment_s,
                 context_frames=CONTEXT_FRAMES,
                 reuse=settings.reuse,

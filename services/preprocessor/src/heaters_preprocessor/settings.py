@@ -8,8 +8,9 @@ class PreprocessorSettings(Settings):
     """How videos are divided, and whether a master is kept."""
 
     first_segment_s: int = Field(
-        4, gt=0, description="length of a video's first segment, seconds; review begins after it"
+        5, gt=0, description="length of a video's first segment, seconds; review begins after it"
     )
+    segment_growth: int = Field(3, gt=0, description="how many times as long as the one before it a segment is")
     longest_segment_s: int = Field(60, gt=0, description="segments grow to this length, seconds")
     reuse: bool = Field(
         True, description="whether a source that is like a proxy is used as it is; nothing is encoded then"

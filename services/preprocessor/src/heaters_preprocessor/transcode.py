@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ class FoundFilm:
 
 
 def scan(
-    source: Path, table: Path, *, first_s: int, longest_s: int, context_frames: int, reuse: bool
+    source: Path, table: Path, *, first_s: int, growth: int, longest_s: int, context_frames: int, reuse: bool
 ) -> Iterator[FoundSegment | FoundFilm]:
     """Divide a film: each segment as soon as the scan is far enough beyond it, the whole film last.
 
@@ -59,6 +58,7 @@ def scan(
         source: the film.
         table: the frame table's file, written before the last item comes.
         first_s: length of the first segment, about.
+        growth: of each length over the one before.
         longest_s: length of the longest segments, about.
         context_frames: how far detection looks beyond a segment.
         reuse: whether a film that is like a proxy may be its own.
@@ -76,8 +76,7 @@ def scan(
     whole: list[Plan] = []
 
     def pieces() -> Iterator["PlannedSegment"]:
-        lengths = (Fraction(first_s), Fraction(longest_s))
-        for item in plan(source, first_s=lengths[0], longest_s=lengths[1], only_at_keys=source_is_proxy):
+        for item in plan(source, first_s=first_s, growth=growth, longest_s=longest_s, only_at_keys=source_is_proxy):
             if isinstance(item, Plan):
                 whole.append(item)
             else:

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.admission import Admission
+from heaters_review_api.clip_cache import ClipCache
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
@@ -97,7 +98,17 @@ class Application:
             tokens=Tokens(settings.token),
             queries=queries,
             ledgers=ledgers,
-            playback=Playback(objects, queries, ledgers, limit_bytes=settings.playback_cache_bytes),
+            playback=Playback(
+                objects,
+                queries,
+                ledgers,
+                ClipCache(
+                    settings.cache_dir / "playback",
+                    limit_bytes=settings.playback_cache_bytes,
+                    age_s=settings.playback_cache_age_s,
+                    free_space_bytes=settings.free_space_bytes,
+                ),
+            ),
             frames=Frames(objects, queries, ledgers, limit_bytes=settings.frames_cache_bytes),
             timeline=Timeline(objects, queries, ledgers),
             scores=Scores(objects, queries),
@@ -159,6 +170,7 @@ class Application:
                 ("listener", listen(self.engine, self.passed)),
                 ("bus", self._on_the_bus()),
                 ("indexes", self.desk.indexes.keep()),
+                ("playback sweep", self.desk.playback.cache.keep_swept(self.settings.playback_sweep_s)),
             )
         ]
         try:

@@ -2,20 +2,19 @@
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from heaters_edges.objects import Objects
 from heaters_edges.telemetry import REGISTRY
 from heaters_media.playback import mux_playback, plan_playback
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
+from heaters_review_api.clip_cache import ClipCache
 from heaters_review_api.core.tables import Clip, Segment
 from heaters_review_api.db.queries import Queries
 from heaters_review_api.ledgers import Ledgers
 
 PLAYED = Counter("heaters_playback_clips", "Clips asked for, by where they came from", ["origin"], registry=REGISTRY)
-KEPT = Gauge("heaters_playback_cache_bytes", "Finished clips kept in memory", registry=REGISTRY)
 
 
 class NotPlayable(Exception):
@@ -31,23 +30,30 @@ class Playable:
     audio: bool
 
     @property
-    def etag(self) -> str:
+    def name(self) -> str:
         """Changes with the frames, the proxies or the sound, and with nothing else."""
         keys = [segment.proxy.key for segment in self.segments if segment.proxy]
         words = f"{self.clip.start_frame}-{self.clip.end_frame}-{self.audio}-{'|'.join(keys)}"
-        return f'"{hashlib.sha256(words.encode()).hexdigest()[:32]}"'
+        return hashlib.sha256(words.encode()).hexdigest()[:32]
+
+    @property
+    def etag(self) -> str:
+        """The name as a header says it."""
+        return f'"{self.name}"'
 
 
 class Playback:
-    """Makes clips, and keeps the last ones within a limit of bytes."""
+    """Makes clips, and keeps them in a cache.
 
-    def __init__(self, objects: Objects, queries: Queries, ledgers: Ledgers, *, limit_bytes: int) -> None:
+    Attributes:
+        cache: of finished clips.
+    """
+
+    def __init__(self, objects: Objects, queries: Queries, ledgers: Ledgers, cache: ClipCache) -> None:
         self._objects = objects
         self._queries = queries
         self._ledgers = ledgers
-        self._limit_bytes = limit_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._kept_bytes = 0
+        self.cache = cache
         self._making: dict[str, asyncio.Task[bytes]] = {}
 
     async def find(self, clip: Clip, *, audio: bool) -> Playable:
@@ -68,10 +74,9 @@ class Playback:
 
     async def data(self, playable: Playable) -> bytes:
         """The whole MP4; made once, however many ask at the same time."""
-        name = playable.etag
-        if (known := self._kept.get(name)) is not None:
-            self._kept.move_to_end(name)
-            PLAYED.labels("memory").inc()
+        name = playable.name
+        if (known := await asyncio.to_thread(self.cache.get, name)) is not None:
+            PLAYED.labels("cache").inc()
             return known
         if (making := self._making.get(name)) is None:
             making = asyncio.create_task(self._make(playable))
@@ -89,14 +94,5 @@ class Playback:
         )
         made = await asyncio.to_thread(mux_playback, plan, blobs)
         PLAYED.labels("made").inc()
-        self._keep(playable.etag, made)
+        await asyncio.to_thread(self.cache.put, playable.name, made)
         return made
-
-    def _keep(self, name: str, made: bytes) -> None:
-        if len(made) > self._limit_bytes:
-            return
-        self._kept[name] = made
-        self._kept_bytes += len(made)
-        while self._kept_bytes > self._limit_bytes:
-            self._kept_bytes -= len(self._kept.popitem(last=False)[1])
-        KEPT.set(self._kept_bytes)

@@ -20,7 +20,13 @@ class Settings(EdgeSettings):
     upload_kept_s: float = Field(
         3 * 24 * 3600, gt=0, description="an upload in parts that nobody goes on with is dropped after so long"
     )
-    playback_cache_bytes: int = Field(128 * 1024**2, ge=0, description="memory for finished clips, ready to be played")
+    playback_cache_bytes: int = Field(
+        1024**3, ge=0, description="disk for finished clips, ready to be played; in the cache's folder"
+    )
+    playback_cache_age_s: float = Field(
+        14 * 24 * 3600, gt=0, description="a finished clip that was not played for so long is removed"
+    )
+    playback_sweep_s: float = Field(4 * 3600, gt=0, description="how often the finished clips are swept")
     frames_cache_bytes: int = Field(64 * 1024**2, ge=0, description="memory for pictures of single frames")
     ledgers_kept: int = Field(512, ge=1, description="packet indexes and frame tables that are kept in memory")
     download_expires_s: int = Field(300, ge=1, description="how long the address of an export may be used")
