@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -70,6 +72,24 @@ class FilmKind:
 
 def render_film(path: Path, kind: FilmKind) -> Path:
     """Render a numbered film; the container follows from the file's name."""
+    with _ordinary_priority():
+        return _rendered(path, kind)
+
+
+@contextmanager
+def _ordinary_priority() -> Iterator[None]:
+    """Give this thread its scheduling back: SVT-AV1, run as root, leaves it a real-time one, and every child inherits that."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
+
+
+def _rendered(path: Path, kind: FilmKind) -> Path:
     with av.open(str(path), "w", options=kind.container_options) as output:
         video = output.add_stream(kind.codec, rate=kind.rate, options=_options(kind))
         assert isinstance(video, VideoStream)  # noqa: S101  # the kind names a picture's codec
