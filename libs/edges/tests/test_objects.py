@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from heaters_contracts.objects import ObjectRef
@@ -20,6 +21,18 @@ from heaters_edges.telemetry import REGISTRY
 LONG_AGO_S = 2 * 3600
 
 
+def ledger(what: str, **labels: str) -> int:
+    """What the ledger of S3 counts, over all labels that are not named."""
+    return int(
+        sum(
+            sample.value
+            for metric in REGISTRY.collect()
+            for sample in metric.samples
+            if sample.name == f"heaters_s3_{what}_total" and labels.items() <= sample.labels.items()
+        )
+    )
+
+
 class Counted:
     """How often a store was asked, by operation."""
 
@@ -30,7 +43,7 @@ class Counted:
     def _total(self, operation: str) -> int:
         if isinstance(self._store, FolderStore):
             return sum(1 for asked, _ in self._store.requests if asked == operation)
-        return int(REGISTRY.get_sample_value("heaters_s3_requests_total", {"operation": operation}) or 0)
+        return ledger("requests", operation=operation)
 
     def __getattr__(self, operation: str) -> int:
         return self._total(operation) - self._before[operation]
@@ -334,18 +347,22 @@ async def test_what_was_just_made_is_used_just_now_whatever_time_its_file_has(
     assert asked.get == 1
 
 
-async def test_an_open_reader_keeps_its_file_when_the_cache_lets_it_go(folder: FolderStore, tmp_path: Path) -> None:
+async def test_what_a_job_reads_is_never_put_out_of_the_cache(folder: FolderStore, tmp_path: Path) -> None:
     objects = node(folder, tmp_path, limit_bytes=1500)
     data = os.urandom(1000)
     ref = await stored(objects, data)
+    cached = tmp_path / "node" / "objects" / ref.key
 
     async with objects.local(ref) as (path,):
-        os.utime(path, (0, 0))
-        await stored(objects, os.urandom(1000), "other")
-        let_go = not (tmp_path / "node" / "objects" / ref.key).exists()
+        os.utime(path, (0, 0))  # nothing was used longer ago
+        other = await stored(objects, os.urandom(1000), "other")
+        objects.sweep()
+        kept, put_out = cached.exists(), not (tmp_path / "node" / "objects" / other.key).exists()
         read = path.read_bytes()
+    objects.sweep()
 
-    assert let_go
+    assert kept
+    assert put_out
     assert read == data
     assert not path.exists()
 
@@ -441,3 +458,52 @@ async def test_work_that_would_fill_the_disk_is_refused_with_the_figures(folder:
     node(folder, tmp_path).require_space(0)
 
     assert files_below(tmp_path / "full") == set()
+
+
+async def test_what_is_forgotten_is_fetched_again_and_its_neighbours_are_not(
+    folder: FolderStore, tmp_path: Path
+) -> None:
+    objects = node(folder, tmp_path)
+    gone, stays = (
+        await stored(objects, os.urandom(10), "videos/a/x"),
+        await stored(objects, os.urandom(10), "videos/ab/x"),
+    )
+
+    count = objects.forget("tests/videos/a/")
+
+    assert count == 1
+    assert not (tmp_path / "node" / "objects" / gone.key).exists()
+    assert (tmp_path / "node" / "objects" / stays.key).exists()
+
+
+async def test_pieces_of_a_master_that_nobody_goes_on_with_are_swept(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path)
+    masters = tmp_path / "node" / "masters"
+    for name in ("old", "new"):
+        (masters / name).mkdir(parents=True)
+        (masters / name / "0.mkv").write_bytes(b"1")
+    three_days_ago = time.time() - 3 * 24 * 3600
+    for path in (masters / "old" / "0.mkv", masters / "old"):
+        os.utime(path, (three_days_ago, three_days_ago))
+
+    objects.sweep()
+
+    assert [path.name for path in masters.iterdir()] == ["new"]
+
+
+async def test_the_ledger_says_which_stage_moved_what(bucket: S3Store, tmp_path: Path) -> None:
+    objects = node(bucket, tmp_path)
+    jobs.begin(jobs.Job("polish", 60, 1 << 30))
+
+    ref = await stored(objects, b"12345", f"{uuid4()}")
+    await objects.put_bytes(b"12345", ref.key)  # the same again is not sent again
+    await objects.read(ref)  # what the node holds is not fetched
+    objects.forget("tests/")
+    await objects.read(ref)
+
+    assert {op: ledger("requests", stage="polish", operation=op) for op in ("put", "get", "head")} == {
+        "put": 1,
+        "get": 1,
+        "head": 0,
+    }
+    assert ledger("bytes", stage="polish", operation="get") == ledger("bytes", stage="polish", operation="put") == 5

@@ -23,7 +23,7 @@ from heaters_contracts.objects import ObjectRef
 from heaters_edges import job as jobs
 from heaters_edges.failure import MissingObject, TryLater, WrongObject
 from heaters_edges.store import Store
-from heaters_edges.telemetry import CACHE, CACHE_BYTES
+from heaters_edges.telemetry import CACHE, CACHE_BYTES, CACHE_EVICTIONS, FREE_BYTES, NO_SPACE
 
 _TYPES = {
     ".mp4": "video/mp4",
@@ -34,6 +34,7 @@ _TYPES = {
 }
 
 
+_PIECES_KEPT_S = 2 * 24 * 3600
 _ABANDONED_S = 3600
 """A file that is being fetched is written to all the time; one that was not for so long has lost its writer."""
 
@@ -51,6 +52,7 @@ class Objects:
         self.store = store
         self._files = cache_dir / "objects"
         self._desks = cache_dir / "work"
+        self._masters = cache_dir / "masters"
         self._lock = cache_dir / "evict.lock"
         self._limit_bytes = limit_bytes
         self._free_space_bytes = free_space_bytes
@@ -232,13 +234,20 @@ class Objects:
         beside.rename(cached)
         self._count(path.stat().st_size)
 
+    def free_bytes(self) -> int:
+        """Free space at the cache; a metric shows it, and whether work is taken."""
+        free = shutil.disk_usage(self._files).free
+        FREE_BYTES.set(free)
+        NO_SPACE.set(free < self._free_space_bytes)
+        return free
+
     def require_space(self, needed_bytes: int) -> None:
         """Refuse work that would fill the disk.
 
         Raises:
             TryLater: less than the reserve would be left.
         """
-        free = shutil.disk_usage(self._files).free
+        free = self.free_bytes()
         if free - needed_bytes < self._free_space_bytes:
             raise TryLater(
                 f"{free >> 20} MiB are free at the cache; {needed_bytes >> 20} MiB are needed beside a reserve of"
@@ -260,23 +269,48 @@ class Objects:
                 return 0  # another process of this node is at it
             for folder in self._desks.iterdir():
                 self._clear_if_left(folder)
-            files = []
+            self._clear_old_pieces()
+            files, in_use = [], 0
             for path in self._files.rglob("*"):
                 with suppress(FileNotFoundError):
                     if path.is_file():
                         found = path.stat()
-                        if not path.name.startswith("."):
+                        if found.st_nlink > 1 and not path.name.startswith("."):
+                            in_use += (
+                                found.st_size
+                            )  # a job reads it: to put it out would free nothing, and cost a fetch
+                        elif not path.name.startswith("."):
                             files.append((found.st_mtime, found.st_size, path))
                         elif time.time() - found.st_mtime > _ABANDONED_S:
                             path.unlink()
-            total = sum(size for _, size, _ in files)
+            total = in_use + sum(size for _, size, _ in files)
             for _, size, path in sorted(files):
                 if total <= self._limit_bytes:
                     break
                 path.unlink(missing_ok=True)
+                CACHE_EVICTIONS.inc()
                 total -= size
             CACHE_BYTES.set(total)
             return total
+
+    def forget(self, prefix: str) -> int:
+        """Put everything whose key begins so out of the cache, as far as nobody reads it; returns how many files."""
+        gone = 0
+        folder = self._files / prefix
+        for path in list(folder.rglob("*")) if folder.is_dir() else ():
+            with suppress(FileNotFoundError, IsADirectoryError):
+                path.unlink()
+                gone += 1
+        shutil.rmtree(folder, ignore_errors=True)
+        return gone
+
+    def _clear_old_pieces(self) -> None:
+        # A long master is made piece by piece, kept for the next attempt; two days later there is none.
+        for folder in self._masters.glob("*"):
+            with suppress(FileNotFoundError):
+                newest = max((p.stat().st_mtime for p in [folder, *folder.rglob("*")]), default=0.0)
+                if time.time() - newest > _PIECES_KEPT_S:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     @staticmethod
     def _clear_if_left(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 import signal
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +15,22 @@ from heaters_edges.bus import Bus
 from heaters_edges.child import warm_up
 from heaters_edges.delivery import Duty, Worker
 from heaters_edges.failure import reason_of
+from heaters_edges.maintenance import Chore, Maintenance
 from heaters_edges.objects import Objects
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
 
 log = logging.getLogger(__name__)
+
+
+def cache_chore(objects: Objects) -> Chore:
+    """The sweep of the node's cache: under its limit, and without what dead processes left."""
+
+    async def sweep() -> str:
+        size = await asyncio.to_thread(objects.sweep)
+        return f"{size >> 20} MiB in the cache, {objects.free_bytes() >> 20} MiB free"
+
+    return Chore("node cache", "brings the node's cache under its limit and removes what dead processes left", sweep)
 
 
 class Service:
@@ -37,6 +47,7 @@ class Service:
         )
         self._bus = Bus(settings, source=name)
         self._worker: Worker | None = None
+        self._chores: asyncio.Task[None] | None = None
         self._server: uvicorn.Server | None = None
         self._wrong: str | None = None
 
@@ -87,7 +98,9 @@ class Service:
             raise SystemExit(1)
 
     async def _start(self, duties: list[Duty]) -> None:
-        await asyncio.to_thread(self.objects.sweep)
+        chores = Maintenance([cache_chore(self.objects)])
+        await chores.now("node cache")
+        self._chores = asyncio.create_task(chores.run())
         worker = Worker(self._bus, self.objects, self.settings, duties)
         await worker.start()
         self._worker = worker
@@ -103,6 +116,8 @@ class Service:
             self._server.should_exit = True
 
     async def _stop(self) -> None:
+        if self._chores:
+            self._chores.cancel()
         if self._worker:
             await self._worker.stop()
         await self._bus.release()  # FastStream closes the connection
@@ -114,7 +129,7 @@ class Service:
             return f"NATS denies: {self._bus.denied}"
         if not self._bus.connected:
             return "not connected to NATS"
-        free = shutil.disk_usage(self.settings.cache_dir).free
+        free = self.objects.free_bytes()
         if free < self.settings.free_space_bytes:
             return f"no space: {free >> 20} MiB free at the cache, {self.settings.free_space_bytes >> 20} MiB are kept in reserve"
         return None

@@ -1,10 +1,11 @@
 """The object store itself: S3 by boto3. Blocking; `objects` calls it from threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from heaters_edges import job as jobs
 from heaters_edges.failure import MissingObject, Unavailable
 from heaters_edges.ranged import NotPlain, RangedReader
 from heaters_edges.settings import Settings
@@ -49,6 +51,15 @@ class Unfinished:
     key: str
     upload_id: str
     begun_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object of the bucket, as its list shows it."""
+
+    key: str
+    bytes: int
+    changed_at: datetime
 
 
 class Store(Protocol):
@@ -112,7 +123,7 @@ class S3Store:
         return url
 
     def _call(self, operation: str, call: Callable[[], Any], key: str = "") -> Any:
-        S3_REQUESTS.labels(operation).inc()
+        S3_REQUESTS.labels(jobs.current().stage, operation).inc()
         try:
             return call()
         except ClientError as problem:
@@ -140,7 +151,10 @@ class S3Store:
                 lambda: self._client.upload_file(str(path), self._bucket, key, ExtraArgs=extra, Config=_MULTIPART),
                 key,
             )
-        S3_BYTES.labels("put").inc(size)
+            # Its parts are sent by threads of the transfer's own: each is a request, and beginning and completing are two.
+            parts = -(-size // _MULTIPART.multipart_chunksize)
+            S3_REQUESTS.labels(jobs.current().stage, "put").inc(parts + 1)
+        S3_BYTES.labels(jobs.current().stage, "put").inc(size)
 
     def get(self, key: str, path: Path) -> None:
         """Write an object to a file, streaming."""
@@ -153,7 +167,7 @@ class S3Store:
                     written += file.write(chunk)
             return written
 
-        S3_BYTES.labels("get").inc(self._call("get", fetch, key))
+        S3_BYTES.labels(jobs.current().stage, "get").inc(self._call("get", fetch, key))
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """One ranged GET."""
@@ -171,7 +185,7 @@ class S3Store:
             return data
 
         data: bytes = self._call("get_range", fetch, key)
-        S3_BYTES.labels("get_range").inc(len(data))
+        S3_BYTES.labels(jobs.current().stage, "get_range").inc(len(data))
         return data
 
     def head(self, key: str) -> tuple[int, str | None] | None:
@@ -270,6 +284,18 @@ class S3Store:
 
         found: list[Unfinished] = self._call("list_uploads", fetch, prefix)
         return found
+
+    def listed(self, prefix: str = "") -> Iterator[Listed]:
+        """Every object whose key begins so, in the order of keys."""
+        token: dict[str, str] = {}
+        while True:
+            ask = partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix, **token)
+            page = self._call("list", ask, prefix)
+            for one in page.get("Contents", ()):
+                yield Listed(str(one["Key"]), int(one["Size"]), one["LastModified"])
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": str(page["NextContinuationToken"])}
 
     def of_bucket(self, bucket: str) -> "S3Store":
         """The same server and credentials, another bucket."""

@@ -38,10 +38,17 @@ BURSTS = Counter(
     "heaters_stage_bursts", "Times that a stage was let rest for a burst of failures", ["stage"], registry=REGISTRY
 )
 REDELIVERIES = Counter("heaters_redeliveries", "Messages that came more than once", ["stage"], registry=REGISTRY)
-S3_REQUESTS = Counter("heaters_s3_requests", "Requests to the object store", ["operation"], registry=REGISTRY)
-S3_BYTES = Counter("heaters_s3_bytes", "Bytes moved to and from the object store", ["operation"], registry=REGISTRY)
+S3_REQUESTS = Counter("heaters_s3_requests", "Requests to the object store", ["stage", "operation"], registry=REGISTRY)
+S3_BYTES = Counter(
+    "heaters_s3_bytes", "Bytes moved to and from the object store", ["stage", "operation"], registry=REGISTRY
+)
 CACHE = Counter("heaters_cache_lookups", "Look-ups in the node's artifact cache", ["outcome"], registry=REGISTRY)
 CACHE_BYTES = Gauge("heaters_cache_bytes", "Size of the node's artifact cache at its last sweep", registry=REGISTRY)
+CACHE_EVICTIONS = Counter("heaters_cache_evictions", "Files that were put out of the node's cache", registry=REGISTRY)
+FREE_BYTES = Gauge(
+    "heaters_free_space_bytes", "Free space at the node's cache when it was looked at last", registry=REGISTRY
+)
+NO_SPACE = Gauge("heaters_no_space", "1 while no work is taken because the disk is too full", registry=REGISTRY)
 WORKING = Gauge("heaters_working", "1 while a message is worked on", ["stage"], registry=REGISTRY)
 
 _propagator = TraceContextTextMapPropagator()

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from heaters_edges.bus import Bus
+from heaters_edges.maintenance import Maintenance
 from heaters_edges.objects import Objects
 from heaters_edges.pauses import Pauses
+from heaters_edges.service import cache_chore
 from heaters_edges.store import S3Store
 from litestar import Litestar
 from litestar.di import Provide
@@ -19,7 +21,7 @@ from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.admission import Admission
-from heaters_review_api.clip_cache import ClipCache
+from heaters_review_api.clip_cache import ClipCache, playback_chore
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
@@ -40,11 +42,12 @@ from heaters_review_api.search.finder import Finder
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
-from heaters_review_api.uploads import Uploads
+from heaters_review_api.uploads import Uploads, uploads_chore
 from heaters_review_api.web import (
     clips,
     health,
     ingest,
+    operations,
     pages,
     problems,
     review,
@@ -65,6 +68,7 @@ ROUTES = [
     *pages.HANDLERS,
     *watch.HANDLERS,
     *stages.HANDLERS,
+    *operations.HANDLERS,
     *videos.HANDLERS,
     *clips.HANDLERS,
     *review.HANDLERS,
@@ -93,6 +97,25 @@ class Application:
         )
         ledgers = Ledgers(objects, queries, kept=settings.ledgers_kept)
         wait_s = settings.decision_timeout_s
+        uploads = Uploads(
+            store,
+            Sessions(self.engine),
+            limit_bytes=settings.upload_limit_bytes,
+            part_bytes=settings.upload_part_bytes,
+            expires_s=settings.upload_expires_s,
+            kept_s=settings.upload_kept_s,
+        )
+        clips_kept = ClipCache(
+            settings.cache_dir / "playback",
+            limit_bytes=settings.playback_cache_bytes,
+            age_s=settings.playback_cache_age_s,
+            free_space_bytes=settings.free_space_bytes,
+        )
+        chores = [
+            cache_chore(objects),
+            playback_chore(clips_kept, settings.playback_sweep_s),
+            uploads_chore(uploads),
+        ]
         self.desk = Desk(
             settings=settings,
             tokens=Tokens(settings.token),
@@ -102,12 +125,7 @@ class Application:
                 objects,
                 queries,
                 ledgers,
-                ClipCache(
-                    settings.cache_dir / "playback",
-                    limit_bytes=settings.playback_cache_bytes,
-                    age_s=settings.playback_cache_age_s,
-                    free_space_bytes=settings.free_space_bytes,
-                ),
+                clips_kept,
             ),
             frames=Frames(objects, queries, ledgers, limit_bytes=settings.frames_cache_bytes),
             timeline=Timeline(objects, queries, ledgers),
@@ -121,14 +139,7 @@ class Application:
             ),
             leases=Leases(self.engine, lease_s=settings.lease_s),
             admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s),
-            uploads=Uploads(
-                store,
-                Sessions(self.engine),
-                limit_bytes=settings.upload_limit_bytes,
-                part_bytes=settings.upload_part_bytes,
-                expires_s=settings.upload_expires_s,
-                kept_s=settings.upload_kept_s,
-            ),
+            uploads=uploads,
             stages=Stages(self.bus, Pauses(self.bus), queries, self.passed, timeout_s=wait_s),
             objects=objects,
             progress=ProgressBoard(),
@@ -136,6 +147,7 @@ class Application:
             readiness=Readiness(self.bus, queries, objects, self.projector, self.passed),
             finder=Finder(SearchQueries(self.engine), Asking(self.bus, timeout_s=settings.question_timeout_s), objects),
             indexes=Indexes(self.engine),
+            maintenance=Maintenance(chores),
         )
         self.asgi = Litestar(
             route_handlers=ROUTES,
@@ -170,7 +182,7 @@ class Application:
                 ("listener", listen(self.engine, self.passed)),
                 ("bus", self._on_the_bus()),
                 ("indexes", self.desk.indexes.keep()),
-                ("playback sweep", self.desk.playback.cache.keep_swept(self.settings.playback_sweep_s)),
+                ("maintenance", self.desk.maintenance.run()),
             )
         ]
         try:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from heaters_edges.maintenance import Chore
 from heaters_edges.telemetry import REGISTRY
 from prometheus_client import Counter, Gauge
 
@@ -140,14 +141,27 @@ class ClipCache:
             log.warning("the disk of the playback cache is nearly full", extra={"free_bytes": free})
         return swept
 
-    async def keep_swept(self, every_s: float) -> None:
-        """Sweep now, and again after each interval, for ever."""
-        while True:
-            await asyncio.to_thread(self.sweep)
-            await asyncio.sleep(every_s)
+    def clear(self) -> None:
+        """Remove every clip, for a video was erased: which are of it, their names do not say, and they are soon made again."""
+        for path in self._folder.iterdir():
+            path.unlink(missing_ok=True)
+        self._bytes = 0
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.mp4"
 
     def _has_room(self, more_bytes: int) -> bool:
         return shutil.disk_usage(self._folder).free - more_bytes >= self._free_space_bytes
+
+
+def playback_chore(cache: ClipCache, every_s: float) -> Chore:
+    """The sweep of the finished clips."""
+
+    async def sweep() -> str:
+        swept = await asyncio.to_thread(cache.sweep)
+        gone = swept.removed_old + swept.removed_for_size + swept.removed_for_space + swept.removed_orphans
+        return f"{swept.clips} clips of {swept.bytes >> 20} MiB kept, {gone} removed"
+
+    return Chore(
+        "playback cache", "brings the finished clips under their limits of size, age and free disk", sweep, every_s
+    )

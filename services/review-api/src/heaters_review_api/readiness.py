@@ -58,6 +58,10 @@ class Readiness:
                 await asyncio.to_thread(self._objects.store.check)
         except (TryLater, MissingObject, Unavailable, TimeoutError) as problem:
             wrong["store"] = str(problem) or "the object store does not answer"
+        try:
+            self._objects.require_space(0)
+        except TryLater as problem:
+            wrong["space"] = str(problem)
         if self._projector.trouble:
             wrong["projector"] = self._projector.trouble
         return wrong

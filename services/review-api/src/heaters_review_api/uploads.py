@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from uuid import UUID, uuid4
 
 from heaters_edges.failure import MissingObject
+from heaters_edges.maintenance import Chore
 from heaters_edges.store import Part, S3Store
 
 from heaters_review_api.core.uploads import HEAD_BYTES, Parts, container_of, divided
@@ -63,6 +64,15 @@ class PartUrl:
     number: int
     url: str
     bytes: int
+
+
+def uploads_chore(uploads: "Uploads") -> Chore:
+    """The sweep of uploads that nobody has gone on with."""
+
+    async def sweep() -> str:
+        return f"{await uploads.sweep()} abandoned uploads dropped"
+
+    return Chore("uploads", "drops uploads that nobody has gone on with", sweep)
 
 
 class Uploads:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from heaters_edges.maintenance import Maintenance
 from heaters_edges.objects import Objects
 from litestar.di import NamedDependency
 
@@ -48,6 +49,7 @@ class Desk:
     readiness: Readiness
     finder: Finder
     indexes: Indexes
+    maintenance: Maintenance
 
     async def clip_view(self, one: ClipOfVideo) -> views.Clip:
         """A clip with its times."""

@@ -7,6 +7,7 @@ from typing import Any
 from heaters_contracts.detectors import UnknownDetector
 from heaters_contracts.fact import Unreadable
 from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObject
+from heaters_edges.maintenance import NoSuchChore
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from sqlalchemy.exc import SQLAlchemyError
@@ -157,12 +158,18 @@ def on_no_detector(request: Request[Any, Any, Any], problem: UnknownDetector) ->
     return _answer(request, Problem(400, "No such detector", str(problem)))
 
 
+def on_no_chore(request: Request[Any, Any, Any], problem: NoSuchChore) -> Response[Any]:
+    """No such chore."""
+    return _answer(request, Problem(404, "No such chore", str(problem)))
+
+
 HANDLERS: dict[Any, Any] = {
     NoSuchUpload: on_no_upload,
     UploadRefused: on_upload_refused,
     NoSuchFailure: on_no_failure,
     NoSuchStage: on_no_stage,
     AlreadySettled: on_settled,
+    NoSuchChore: on_no_chore,
     NothingToReplay: on_nothing_to_replay,
     UnknownDetector: on_no_detector,
     Problem: on_problem,

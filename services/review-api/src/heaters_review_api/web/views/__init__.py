@@ -12,6 +12,7 @@ from heaters_review_api.web.views.clips import (
     clip_view,
 )
 from heaters_review_api.web.views.ingest import Admission, Upload
+from heaters_review_api.web.views.operations import Chore, Chores, chore_view
 from heaters_review_api.web.views.people import Me
 from heaters_review_api.web.views.review import (
     Actions,
@@ -70,6 +71,8 @@ __all__ = [
     "Actions",
     "Admission",
     "AnnotationWish",
+    "Chore",
+    "Chores",
     "Clip",
     "ClipIds",
     "Clips",
@@ -124,6 +127,7 @@ __all__ = [
     "VideoDetail",
     "Videos",
     "Waveform",
+    "chore_view",
     "clip_view",
     "cut_view",
     "event_view",
