@@ -5,8 +5,8 @@ What facts come to changes with this release, so the projection is emptied here,
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
