@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from heaters_edges.bus import Stored
 from heaters_review_api.__main__ import migrate_all
+from heaters_review_api.core import tables
 from heaters_review_api.db import schema
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.migrate import alembic_config
@@ -40,6 +41,15 @@ async def test_the_migrations_make_the_tables_that_the_code_thinks_of(desk: Any)
 
     async with desk.application.engine.connect() as connection:
         assert await connection.run_sync(compare) == []
+
+
+@pytest.mark.parametrize("table", list(schema.PROJECTION), ids=str)
+def test_a_row_has_the_columns_of_its_table_in_order(table: Any) -> None:
+    kinds = {
+        kind.__name__.removesuffix("Row").lower(): kind for kind in vars(tables).values() if isinstance(kind, type)
+    }
+
+    assert kinds[table.name.replace("_", "")].__struct_fields__ == tuple(column.name for column in table.columns)
 
 
 @pytest.fixture

@@ -342,13 +342,30 @@ async def test_undoing_an_exported_clip_marks_its_file_and_takes_it_out_of_searc
     assert len([r for r in rows["projection.discarded"] if str(film.video_id) in r]) == 2
 
 
+async def test_a_verdict_on_what_others_have_changed_names_them(desk: Any, film: Any, ben: Decisions) -> None:
+    clip, other = film.clip_id(30, 120), film.clip_id(120, 250)
+    seen = (await shown(desk, clip))["version"]
+    await ben.decide(other, "skip", by="ben", idempotency_key="elsewhere")
+    await ben.decide(clip, "archive", by="ben", idempotency_key="here")
+    after = (await shown(desk, clip))["version"]
+
+    stale = await post(desk, f"/api/clips/{clip}/verdict", {"verdict": "skip", "version": seen})
+    note = await post(desk, f"/api/clips/{clip}/annotation", {"note": "dark", "version": seen})
+    fresh = await post(desk, f"/api/clips/{clip}/verdict", {"verdict": "skip", "version": after})
+
+    assert (stale.status_code, stale.json()["rule"]) == (409, "clips_are_as_seen")
+    assert stale.json()["detail"] == "ben has decided here meanwhile: frames 30 to 119, archived. Look again."
+    assert note.json()["rule"] == "clips_are_as_seen"
+    assert fresh.status_code == 200
+
+
 async def test_an_undo_is_refused_when_somebody_decided_since(desk: Any, film: Any, ben: Decisions) -> None:
     clip = film.clip_id(30, 120)
     mine = (await post(desk, f"/api/clips/{clip}/verdict", {"verdict": "skip"})).json()["decision"]
     await ben.decide(clip, "archive", by="ben", idempotency_key="b")
 
     answer = await post(desk, "/api/undo", {"decision": mine})
-    foreign = await desk.application.desk.queries.decision(clip, "b")
+    _, foreign = await desk.application.desk.queries.clip_and_decision(clip, "b")
     not_mine = await post(desk, "/api/undo", {"decision": str(foreign.decision_id)})
     await ben.undo(by="ben", idempotency_key="b2")
     after = await post(desk, "/api/undo", {"decision": mine})

@@ -5,7 +5,7 @@ key. Each fact is whole in itself. A crash in between loses nothing: asking agai
 """
 
 from heaters_review_api.decisions.cuts import CutDecisions
-from heaters_review_api.decisions.deciding import Decided, Selected
+from heaters_review_api.decisions.deciding import Decided, DecidedClip, Selected
 from heaters_review_api.decisions.groups import GroupDecisions, Neighbour
 from heaters_review_api.decisions.reversals import Reversals, Turned
 from heaters_review_api.decisions.selections import SelectionDecisions
@@ -14,6 +14,7 @@ from heaters_review_api.telling import NoSuchClip, NoSuchVideo, Publisher, Refus
 
 __all__ = [
     "Decided",
+    "DecidedClip",
     "Decisions",
     "Neighbour",
     "NoSuchClip",

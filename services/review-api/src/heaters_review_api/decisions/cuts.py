@@ -7,7 +7,6 @@ from heaters_contracts.facts.segment import Cut
 from heaters_contracts.spans import Span
 
 from heaters_review_api.core import rules
-from heaters_review_api.core.rules import Refusal
 from heaters_review_api.core.states import CUT_ACTIONS, CutOperation
 from heaters_review_api.decisions.deciding import Decided, Deciding
 from heaters_review_api.telling import NoSuchVideo, Refused, Wish, key_was_used
@@ -82,20 +81,6 @@ class CutDecisions(Deciding):
             clips = [clip for clip in near if frame in (clip.start_frame, clip.end_frame)]
         cut = await self._queries.cut(video_id, frame)
         return rules.OnCut(operation, frame, tuple(clips), cut, self._distance, to)
-
-    async def _refuse_if_decided_since(self, video_id: UUID, start: int, end: int, by: str, version: int) -> None:
-        since = [
-            row
-            for row in await self._queries.decisions_about([(video_id, start, end)])
-            if row.changed_sequence > version and row.by != by
-        ]
-        if since:
-            last = max(since, key=lambda row: row.changed_sequence)
-            frames = rules.frames_named(last.start_frame, last.end_frame)
-            said = rules.PAST[last.action] if last.stands else f"no longer {rules.PAST[last.action]}"
-            raise Refused(
-                Refusal("clips_are_as_seen", f"{last.by} has decided here meanwhile: {frames}, {said}. Look again.")
-            )
 
 
 def _cut_fact(about: rules.OnCut, by: str, key: str) -> VideoCutsChanged:

@@ -7,20 +7,31 @@ from uuid import UUID
 from heaters_contracts.facts import ClipApproved, ClipArchived, ClipSkipped
 from heaters_contracts.spans import Span
 
+from heaters_review_api.core import rules
+from heaters_review_api.core.rules import Refusal
 from heaters_review_api.core.states import Action, Verdict
 from heaters_review_api.core.tables import Clip, Segment
 from heaters_review_api.db.passed import Passed
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.orders import Orders, parts_of
-from heaters_review_api.telling import NoSuchClip, Publisher, RefusedClip, Teller, key_was_used
+from heaters_review_api.telling import NoSuchClip, Publisher, Refused, RefusedClip, Teller, key_was_used
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision on one clip or one video: its id, by which it is undone, and the sequence of its last fact."""
+    """A decision on a video's cuts: its id, by which it is undone, and the sequence of its last fact."""
 
     decision_id: UUID
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedClip:
+    """A decision on one clip: its id, by which it is undone, the sequence of its fact, and the clip as it is after it."""
+
+    decision_id: UUID
+    sequence: int
+    clip: ClipOfVideo
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,25 @@ class Deciding:
         self._distance = cut_distance_frames
         self._teller = Teller(bus, passed, timeout_s=timeout_s)
         self.orders = Orders(self._teller, queries)
+
+    async def _refuse_if_decided_since(self, video_id: UUID, start: int, end: int, by: str, version: int) -> None:
+        """Refuse what was decided on a version of a video, if somebody else has decided about these frames after it.
+
+        Raises:
+            Refused: they have; it says who, and what of it stands.
+        """
+        since = [
+            row
+            for row in await self._queries.decisions_about([(video_id, start, end)])
+            if row.changed_sequence > version and row.by != by
+        ]
+        if since:
+            last = max(since, key=lambda row: row.changed_sequence)
+            frames = rules.frames_named(last.start_frame, last.end_frame)
+            said = rules.PAST[last.action] if last.stands else f"no longer {rules.PAST[last.action]}"
+            raise Refused(
+                Refusal("clips_are_as_seen", f"{last.by} has decided here meanwhile: {frames}, {said}. Look again.")
+            )
 
     async def _complete(self, videos: set[UUID]) -> None:
         last = [await self.orders.complete(video_id) for video_id in sorted(videos)]

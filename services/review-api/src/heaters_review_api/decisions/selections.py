@@ -76,7 +76,7 @@ class SelectionDecisions(Deciding):
                     await self._teller.catch_up()
                     (again,) = await self._clips([clip.id])
                     clip, version = again.clip, again.version
-                    if await self._queries.decision(clip.id, key) is not None:
+                    if (await self._queries.clip_and_decision(clip.id, key))[1] is not None:
                         break
                     if (refusal := rules.refusal(clip, verdict)) is not None:
                         lost.append(RefusedClip(clip.id, refusal))

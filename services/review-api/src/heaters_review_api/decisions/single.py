@@ -8,7 +8,7 @@ from heaters_contracts.facts import ClipAnnotated, ClipApproved, ClipArchived, C
 from heaters_review_api.core import rules
 from heaters_review_api.core.states import Action, ClipState, Verdict
 from heaters_review_api.db.queries import ClipOfVideo
-from heaters_review_api.decisions.deciding import Decided, Deciding, span_of, verdict_fact
+from heaters_review_api.decisions.deciding import DecidedClip, Deciding, span_of, verdict_fact
 from heaters_review_api.telling import NoSuchClip, Refused, Wish, key_was_used
 
 
@@ -16,8 +16,15 @@ class SingleDecisions(Deciding):
     """Decides on one clip."""
 
     async def decide(
-        self, clip_id: UUID, verdict: Verdict, *, by: str, idempotency_key: str, seen: ClipState | None = None
-    ) -> Decided:
+        self,
+        clip_id: UUID,
+        verdict: Verdict,
+        *,
+        by: str,
+        idempotency_key: str,
+        seen: ClipState | None = None,
+        version: int | None = None,
+    ) -> DecidedClip:
         """Give a verdict.
 
         Args:
@@ -26,6 +33,7 @@ class SingleDecisions(Deciding):
             by: the person's id.
             idempotency_key: the same key on the same clip decides once, and is answered in the same way.
             seen: the clip's state as the person saw it; if it is another by now, the verdict is refused.
+            version: the video's, as the person saw it; refused if somebody else has decided about these frames since.
 
         Raises:
             NoSuchClip: see there.
@@ -41,6 +49,7 @@ class SingleDecisions(Deciding):
                 raise Refused(rules.changed_meanwhile(clip, seen))
             if stood_on is not None and clip.stands_by != stood_on[0]:
                 raise Refused(rules.changed_meanwhile(clip, stood_on[1]))
+            await self._refuse_if_stale(found, by, version)
             if (refusal := rules.refusal(clip, verdict)) is not None:
                 raise Refused(refusal)
             stood_on = (clip.stands_by, clip.state)
@@ -51,7 +60,7 @@ class SingleDecisions(Deciding):
 
         return await self._on_clip(clip_id, verdict, by, idempotency_key, make)
 
-    async def ungroup(self, clip_id: UUID, *, by: str, idempotency_key: str) -> Decided:
+    async def ungroup(self, clip_id: UUID, *, by: str, idempotency_key: str) -> DecidedClip:
         """Take a clip out of its group; it stays approved. Raises as `decide` does."""
 
         async def make(found: ClipOfVideo) -> ClipUngrouped:
@@ -63,12 +72,20 @@ class SingleDecisions(Deciding):
         return await self._on_clip(clip_id, "ungroup", by, idempotency_key, make)
 
     async def annotate(
-        self, clip_id: UUID, *, tags: tuple[str, ...], note: str, by: str, idempotency_key: str
-    ) -> Decided:
-        """Write tags and a note to a clip, in place of what stands there. Raises as `decide` does."""
+        self,
+        clip_id: UUID,
+        *,
+        tags: tuple[str, ...],
+        note: str,
+        by: str,
+        idempotency_key: str,
+        version: int | None = None,
+    ) -> DecidedClip:
+        """Write tags and a note to a clip, in place of what stands there. With `version` and in its errors it is as `decide`."""
 
         async def make(found: ClipOfVideo) -> ClipAnnotated:
             clip = found.clip
+            await self._refuse_if_stale(found, by, version)
             if (refusal := rules.annotation_refusal(rules.Annotation(clip, tags, note))) is not None:
                 raise Refused(refusal)
             return ClipAnnotated(
@@ -76,6 +93,11 @@ class SingleDecisions(Deciding):
             )
 
         return await self._on_clip(clip_id, "annotate", by, idempotency_key, make)
+
+    async def _refuse_if_stale(self, found: ClipOfVideo, by: str, version: int | None) -> None:
+        clip = found.clip
+        if version is not None and found.version > version:
+            await self._refuse_if_decided_since(clip.video_id, clip.start_frame, clip.end_frame, by, version)
 
     async def _on_clip(
         self,
@@ -86,29 +108,27 @@ class SingleDecisions(Deciding):
         make: Callable[
             [ClipOfVideo], Awaitable[ClipApproved | ClipSkipped | ClipArchived | ClipUngrouped | ClipAnnotated]
         ],
-    ) -> Decided:
-        answer: Decided | None = None
+    ) -> DecidedClip:
+        answer: DecidedClip | None = None
 
         async def wish() -> Wish | None:
             nonlocal answer
-            found = await self._queries.clip(clip_id)
-            # Looked up after the clip: else the key's own decision could come between, and be what the key is refused for.
-            if (earlier := await self._queries.decision(clip_id, key)) is not None:
-                if earlier.action != action or earlier.by != by:
-                    raise key_was_used(f"{earlier.action} the clip")
-                answer = Decided(earlier.decision_id, earlier.sequence)
-                return None
+            found, earlier = await self._queries.clip_and_decision(clip_id, key)
             if found is None:
                 raise NoSuchClip(f"There is no clip {clip_id}.")
+            if earlier is not None:
+                if earlier.action != action or earlier.by != by:
+                    raise key_was_used(f"{earlier.action} the clip")
+                answer = DecidedClip(earlier.decision_id, earlier.sequence, found)
+                return None
             return Wish(await make(found), found.clip.video_id, found.lane, found.version)
 
         sequence = await self._teller.tell(wish)
         if sequence is not None:
             await self._teller.shown(sequence)
-            made = await self._queries.decision(clip_id, key)
-            if made is None:
-                raise self._teller.restless()
-            answer = Decided(made.decision_id, sequence)
+            found, made = await self._queries.clip_and_decision(clip_id, key)
+            if found and made:
+                answer = DecidedClip(made.decision_id, sequence, found)
         if answer is None:
             raise self._teller.restless()
         return answer

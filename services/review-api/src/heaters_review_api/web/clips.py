@@ -137,10 +137,14 @@ async def give_verdict(
 ) -> views.VerdictGiven:
     """Approve, skip or archive a clip. The answer comes once the decision is in the tables."""
     decided = await desk.decisions.decide(
-        clip_id, data.verdict, by=request.user.id, idempotency_key=idempotency_key, seen=data.seen
+        clip_id,
+        data.verdict,
+        by=request.user.id,
+        idempotency_key=idempotency_key,
+        seen=data.seen,
+        version=data.version,
     )
-    clip = await desk.clip_view(await found_clip(desk, clip_id))
-    return views.VerdictGiven(clip=clip, sequence=decided.sequence, decision=decided.decision_id)
+    return await desk.verdict_view(decided)
 
 
 async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audio: bool) -> Response[bytes]:

@@ -10,7 +10,7 @@ from heaters_review_api.admission import Admission
 from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.queries import ClipOfVideo, Queries
-from heaters_review_api.decisions import Decisions
+from heaters_review_api.decisions import DecidedClip, Decisions
 from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
@@ -58,6 +58,12 @@ class Desk:
     async def clip_views(self, clips: list[ClipOfVideo]) -> list[views.Clip]:
         """Several clips with their times."""
         return [await self.clip_view(one) for one in clips]
+
+    async def verdict_view(self, decided: DecidedClip) -> views.VerdictGiven:
+        """A decision on one clip, and the clip after it."""
+        return views.VerdictGiven(
+            clip=await self.clip_view(decided.clip), sequence=decided.sequence, decision=decided.decision_id
+        )
 
 
 TheDesk = NamedDependency[Desk]

@@ -65,6 +65,10 @@ def on_http(request: Request[Any, Any, Any], problem: HTTPException) -> Response
 def on_refused(request: Request[Any, Any, Any], problem: Refused) -> Response[Any]:
     """A rule that does not hold."""
     refusal = problem.refusal
+    if refusal.rule == "video_is_still":
+        return _answer(
+            request, Problem(503, "Not available just now", refusal.reason, rule=refusal.rule), {"Retry-After": "1"}
+        )
     status = 422 if refusal.rule == "key_is_new" else 409
     more: dict[str, Any] = {"rule": refusal.rule}
     if problem.clips:

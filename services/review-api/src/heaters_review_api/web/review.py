@@ -79,7 +79,7 @@ async def get_group(desk: TheDesk, group_id: FromPath[UUID]) -> views.Group:
 async def ungroup(desk: TheDesk, request: Asker, clip_id: FromPath[UUID], idempotency_key: Key) -> views.VerdictGiven:
     """Take a clip out of its group; it stays approved."""
     made = await desk.decisions.ungroup(clip_id, by=request.user.id, idempotency_key=idempotency_key)
-    return await _given(desk, clip_id, made.decision_id, made.sequence)
+    return await desk.verdict_view(made)
 
 
 @post("/api/clips/{clip_id:uuid}/annotation", guards=[REVIEWERS], status_code=200, tags=["review"])
@@ -92,14 +92,14 @@ async def annotate(
 ) -> views.VerdictGiven:
     """Write tags and a note to a clip, in place of what stands there."""
     made = await desk.decisions.annotate(
-        clip_id, tags=tuple(data.tags), note=data.note, by=request.user.id, idempotency_key=idempotency_key
+        clip_id,
+        tags=tuple(data.tags),
+        note=data.note,
+        by=request.user.id,
+        idempotency_key=idempotency_key,
+        version=data.version,
     )
-    return await _given(desk, clip_id, made.decision_id, made.sequence)
-
-
-async def _given(desk: Desk, clip_id: UUID, decision: UUID, sequence: int) -> views.VerdictGiven:
-    (view,) = await _views(desk, [clip_id])
-    return views.VerdictGiven(clip=view, sequence=sequence, decision=decision)
+    return await desk.verdict_view(made)
 
 
 @post("/api/videos/{video_id:uuid}/cuts", guards=[REVIEWERS], status_code=200, tags=["review"])

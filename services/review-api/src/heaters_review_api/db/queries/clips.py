@@ -7,7 +7,7 @@ from uuid import UUID
 
 from heaters_contracts.fact import Lane
 from heaters_contracts.objects import ObjectRef
-from sqlalchemy import Select, Text, cast, func, select, text, tuple_
+from sqlalchemy import Text, and_, bindparam, cast, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from heaters_review_api.core import tables as core
@@ -17,7 +17,7 @@ from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
 from heaters_review_api.db.rows import to_row
 
-_v, _c = schema.video.c, schema.clip.c
+_v, _c, _d = schema.video.c, schema.clip.c, schema.decision.c
 
 _MOST_COUNTED = 10_000
 MEASURES = tuple(part.name for part in fields(Measures))
@@ -98,19 +98,35 @@ ClipCursor = tuple[int, int, UUID]
 """Place in the order of clips: the video's sequence, the first frame, the clip."""
 
 
+_CLIPS = select(
+    schema.clip, _v.title, _v.time_base_num, _v.time_base_den, _v.frame_table, _v.lane, _v.version
+).join_from(schema.clip, schema.video, _c.video_id == _v.id)
+_CLIP = _CLIPS.where(_c.id == bindparam("clip_id"))
+_CLIP_AND_DECISION = (
+    _CLIP.add_columns(*schema.decision.c)
+    .outerjoin(schema.decision, and_(_d.clip_id == _c.id, _d.idempotency_key == bindparam("key")))
+    .order_by(_d.sequence)
+    .limit(1)
+)
+
+
 class ClipReads(Reads):
     """What is asked about clips."""
 
-    def _clips(self) -> Select[Any]:
-        video = schema.video
-        return select(
-            schema.clip, _v.title, _v.time_base_num, _v.time_base_den, _v.frame_table, _v.lane, _v.version
-        ).join_from(schema.clip, video, _c.video_id == _v.id)
-
     async def clip(self, clip_id: UUID) -> ClipOfVideo | None:
         """One clip, whether it is still live or not."""
-        found = await self._all(self._clips().where(_c.id == clip_id))
+        found = await self._all(_CLIP, clip_id=clip_id)
         return _clip_of_video(found[0]) if found else None
+
+    async def clip_and_decision(
+        self, clip_id: UUID, idempotency_key: str
+    ) -> tuple[ClipOfVideo | None, core.Decision | None]:
+        """One clip, and what was decided about it under a client's key: of one moment, so that neither can come between."""
+        found = await self._all(_CLIP_AND_DECISION, clip_id=clip_id, key=idempotency_key)
+        if not found:
+            return None, None
+        decided = found[0][-len(schema.decision.c) :]
+        return _clip_of_video(found[0]), core.Decision(*decided) if decided[0] is not None else None
 
     async def clips(
         self,
@@ -123,7 +139,7 @@ class ClipReads(Reads):
     ) -> list[ClipOfVideo]:
         """Clips in the order of videos, then of frames. Superseded ones only where they are asked for."""
         wanted = wanted or Wanted(video_id=video_id, state=state)
-        query = self._clips().where(*wanted.conditions())
+        query = _CLIPS.where(*wanted.conditions())
         if after is not None:
             query = query.where(tuple_(_c.video_sequence, _c.start_frame, _c.id) > tuple_(*after))
         query = query.order_by(_c.video_sequence, _c.start_frame, _c.id).limit(limit)
@@ -141,7 +157,7 @@ class ClipReads(Reads):
 
     async def clips_by_id(self, clip_ids: Collection[UUID]) -> dict[UUID, ClipOfVideo]:
         """Several clips at once."""
-        found = await self._all(self._clips().where(_c.id.in_(clip_ids)))
+        found = await self._all(_CLIPS.where(_c.id.in_(clip_ids)))
         return {row.id: _clip_of_video(row) for row in found}
 
     async def pending(self) -> int:
@@ -160,24 +176,24 @@ class ClipReads(Reads):
 
     async def clips_between(self, video_id: UUID, start: int, end: int) -> list[ClipOfVideo]:
         """The live clips with a frame in [start, end), in order."""
-        query = self._clips().where(_c.video_id == video_id, _c.live, _c.start_frame < end, _c.end_frame > start)
+        query = _CLIPS.where(_c.video_id == video_id, _c.live, _c.start_frame < end, _c.end_frame > start)
         return [_clip_of_video(row) for row in await self._all(query.order_by(_c.start_frame))]
 
     async def clips_of_group(self, group_id: UUID, *, limit: int) -> list[ClipOfVideo]:
         """The clips of a group, in order."""
-        query = self._clips().where(_c.group_id == group_id)
+        query = _CLIPS.where(_c.group_id == group_id)
         query = query.order_by(_c.video_sequence, _c.start_frame, _c.id).limit(limit)
         return [_clip_of_video(row) for row in await self._all(query)]
 
     async def neighbour(self, clip: core.Clip, which: Literal["previous", "next"]) -> ClipOfVideo | None:
         """The live clip that ends where this one begins, or begins where it ends."""
         beside = _c.end_frame == clip.start_frame if which == "previous" else _c.start_frame == clip.end_frame
-        found = await self._all(self._clips().where(_c.video_id == clip.video_id, _c.live, beside))
+        found = await self._all(_CLIPS.where(_c.video_id == clip.video_id, _c.live, beside))
         return _clip_of_video(found[0]) if found else None
 
     async def without_order(self, video_id: UUID) -> list[ClipOfVideo]:
         """Approved clips of a video that the exporter was not told of."""
-        query = self._clips().where(_c.video_id == video_id, _c.verdict == "approve", _c.order_id.is_(None))
+        query = _CLIPS.where(_c.video_id == video_id, _c.verdict == "approve", _c.order_id.is_(None))
         return [_clip_of_video(row) for row in await self._all(query.order_by(_c.start_frame))]
 
     async def videos_without_order(self, *, limit: int = 100) -> list[UUID]:

@@ -17,12 +17,6 @@ _v, _d = schema.video.c, schema.decision.c
 class DecisionReads(Reads):
     """What is asked about decisions."""
 
-    async def decision(self, clip_id: UUID, idempotency_key: str) -> core.Decision | None:
-        """What was decided about a clip under a client's key."""
-        query = select(schema.decision).where(_d.clip_id == clip_id, _d.idempotency_key == idempotency_key)
-        found = await self._all(query.order_by(_d.sequence).limit(1))
-        return to_row(core.Decision, found[0]) if found else None
-
     async def cut_decision(self, video_id: UUID, by: str, idempotency_key: str) -> core.Decision | None:
         """What was decided about a video's cuts under a client's key."""
         query = select(schema.decision).where(

@@ -15,7 +15,7 @@ class Reads:
         # A read is one statement: a transaction around it would be two more rounds to the server.
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def _all(self, query: Select[Any]) -> Sequence[Any]:
+    async def _all(self, query: Select[Any], **values: Any) -> Sequence[Any]:
         async with self._reads.connect() as connection:
-            rows: Sequence[Any] = (await connection.execute(query)).all()
+            rows: Sequence[Any] = (await connection.execute(query, values)).all()
             return rows

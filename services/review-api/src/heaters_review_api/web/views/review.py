@@ -13,10 +13,12 @@ from heaters_review_api.web.views.videos import Cut
 
 
 class VerdictWish(Struct, frozen=True, forbid_unknown_fields=True):
-    """A verdict. With `seen`, it is refused if the clip's state is another by now."""
+    """A verdict. With `seen`, it is refused if the clip's state is another by now; with `version`, if others decided here since."""
 
     verdict: Verdict
     seen: ClipState | None = None
+    version: Annotated[int, Meta(ge=0)] | None = None
+    """The video's, as every view of a clip tells it."""
 
 
 class VerdictGiven(Struct, frozen=True, kw_only=True):
@@ -72,10 +74,11 @@ class Grouped(Struct, frozen=True, kw_only=True):
 
 
 class AnnotationWish(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to stand at the clip, in place of what stands there."""
+    """What is to stand at the clip, in place of what stands there. With `version`, it is refused if others decided here since."""
 
     tags: Annotated[list[str], Meta(max_length=100)] = []
     note: Annotated[str, Meta(max_length=10_000)] = ""
+    version: Annotated[int, Meta(ge=0)] | None = None
 
 
 class CutWish(Struct, frozen=True, forbid_unknown_fields=True):
