@@ -48,6 +48,7 @@ from benchmarks._http import Connection
 from benchmarks._servers import servers
 from benchmarks.harness import Claim, note, percentile
 
+TOKEN = "a-token-for-benchmarks"  # noqa: S105 - of a server that lives as long as the benchmark
 CLIPS = int(os.environ.get("HEATERS_BENCH_CLIPS", "50000"))
 REVIEWERS, PER_S, SECONDS = 20, 2.0, 20.0
 WATCHERS, CHANGES, CHANGES_PER_S = 200, 100, 10.0
@@ -76,7 +77,7 @@ def _world() -> Iterator[_World]:
         values = edges.model_dump() | {
             "listen": f"127.0.0.1:{free_port()}",
             "database_url": SecretStr(postgres.dsn),
-            "token": SecretStr("a-token-for-benchmarks"),
+            "token": SecretStr(TOKEN),
             "free_space_bytes": 0,
         }
         settings = Settings(**values)
@@ -161,7 +162,7 @@ async def _anchor(world: _World, facts: int) -> None:
 def _environment(settings: Settings) -> dict[str, str]:
     said = {}
     for name, value in settings.model_dump(exclude={"lanes"}).items():
-        if value is not None:
+        if value not in (None, ()):
             said[f"HEATERS_{name.upper()}"] = str(value.get_secret_value() if isinstance(value, SecretStr) else value)
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}
 
@@ -181,7 +182,7 @@ def _review_api(world: _World) -> Iterator[None]:
 
 
 def _client(world: _World) -> Connection:
-    return Connection(world.settings.listen, world.settings.token.get_secret_value())
+    return Connection(world.settings.listen, TOKEN)
 
 
 async def _until_ready(world: _World, process: subprocess.Popen[bytes]) -> None:

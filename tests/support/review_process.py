@@ -120,7 +120,7 @@ class ReviewProcess:
     def _environment(self) -> dict[str, str]:
         said = {}
         for name, value in self.settings.model_dump(exclude={"lanes"}).items():
-            if value is not None:
+            if value not in (None, ()):
                 text = value.get_secret_value() if isinstance(value, SecretStr) else value
                 said[f"HEATERS_{name.upper()}"] = str(text)
         return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}

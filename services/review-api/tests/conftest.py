@@ -45,6 +45,8 @@ from heaters_media.plan import Plan, plan
 from heaters_media.preprocess import preprocess
 from heaters_media.profiles import REVIEW
 from heaters_review_api.__main__ import migrate_all
+from heaters_review_api.accounts.principals import Role
+from heaters_review_api.accounts.secrets import hash_password
 from heaters_review_api.app import Application
 from heaters_review_api.db import schema
 from heaters_review_api.settings import Settings
@@ -322,6 +324,7 @@ async def running(settings: Settings) -> AsyncIterator[Desk]:
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=1,
+        proxy_headers=False,
     )
     server = _Quiet(config)
     serving = asyncio.create_task(server.serve())
@@ -401,3 +404,34 @@ def start() -> Callable[[Settings], Any]:
 @pytest.fixture(scope="session")
 def story() -> type[Story]:
     return Story
+
+
+@pytest.fixture(scope="session")
+async def guarded(migrated: Settings) -> AsyncIterator[Desk]:
+    """A desk with accounts and no token of local mode."""
+    async with running(
+        migrated.model_copy(update={"token": None, "sign_in_attempts": 3, "sign_ins_per_min": 6000})
+    ) as one:
+        yield one
+
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="session")
+def account(guarded: Desk) -> Callable[..., Any]:
+    """Makes an account of some roles, and a token of all of them."""
+
+    async def make(roles: Sequence[str], *, days: int = 1) -> Any:
+        store, wanted = guarded.application.desk.gate.store, [Role(name) for name in roles]
+        made = await store.add(f"u{uuid4().hex[:12]}", "Ana", wanted, password=await hash_password(PASSWORD))
+        _, word = await store.make_token(made.id, "for tests", wanted, days=days)
+        return made, word
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def tokens(account: Callable[..., Any]) -> dict[Role, str]:
+    """A token of one account of each role."""
+    return {role: (await account([role]))[1] for role in Role}

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 def environment(settings: Any) -> dict[str, str]:
     said = {}
     for name, value in settings.model_dump().items():
-        if value is not None and name != "lanes":
+        if value not in (None, ()) and name != "lanes":
             said[f"HEATERS_{name.upper()}"] = str(value.get_secret_value() if isinstance(value, SecretStr) else value)
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}
 

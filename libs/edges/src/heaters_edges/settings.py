@@ -94,6 +94,9 @@ def load(model: type[S]) -> S:
         return model()
     except ValidationError as problem:
         for error in problem.errors(include_url=False, include_input=False):
+            if not error["loc"]:  # what several settings must be together; the message names them
+                sys.stderr.write(f"the settings do not fit together: {error['msg']}\n")
+                continue
             name = f"HEATERS_{str(error['loc'][0]).upper()}"
             field = model.model_fields.get(str(error["loc"][0]))
             what = "is not set" if error["type"] == "missing" else f"is wrong: {error['msg']}"

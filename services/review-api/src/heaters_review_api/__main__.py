@@ -32,6 +32,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the application looks at them itself, and believes named proxies only
             lifespan="on",
             timeout_graceful_shutdown=1,
             timeout_keep_alive=30,

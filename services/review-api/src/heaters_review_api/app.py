@@ -19,7 +19,12 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncEngine
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from heaters_review_api.accounts.audit import Audit
+from heaters_review_api.accounts.gate import Gate, LocalMode
+from heaters_review_api.accounts.oidc import Provider
+from heaters_review_api.accounts.store import Store
 from heaters_review_api.admission import Admission
 from heaters_review_api.clip_cache import ClipCache, playback_chore
 from heaters_review_api.db.engine import make_engine
@@ -49,15 +54,18 @@ from heaters_review_api.web import (
     ingest,
     operations,
     pages,
+    people,
     problems,
+    remarks,
     review,
     search,
+    signin,
     stages,
     uploads,
     videos,
     watch,
 )
-from heaters_review_api.web.auth import Authentication, Tokens
+from heaters_review_api.web.auth import Authentication
 from heaters_review_api.web.desk import Desk
 from heaters_review_api.web.headers import adds_security
 
@@ -66,6 +74,8 @@ log = logging.getLogger(__name__)
 ROUTES = [
     *health.HANDLERS,
     *pages.HANDLERS,
+    *signin.HANDLERS,
+    *people.HANDLERS,
     *watch.HANDLERS,
     *stages.HANDLERS,
     *operations.HANDLERS,
@@ -118,7 +128,15 @@ class Application:
         ]
         self.desk = Desk(
             settings=settings,
-            tokens=Tokens(settings.token),
+            gate=Gate(
+                LocalMode(settings.token) if settings.token else None,
+                Store(self.engine, session_s=settings.session_s, idle_s=settings.session_idle_s),
+                attempts=settings.sign_in_attempts,
+                lock_s=settings.lock_out_s,
+                per_min=settings.sign_ins_per_min,
+            ),
+            provider=Provider(settings) if settings.oidc_issuer else None,
+            audit=Audit(self.engine),
             queries=queries,
             ledgers=ledgers,
             playback=Playback(
@@ -149,12 +167,15 @@ class Application:
             indexes=Indexes(self.engine),
             maintenance=Maintenance(chores),
         )
-        self.asgi = Litestar(
+        self.site = Litestar(
             route_handlers=ROUTES,
             dependencies={"desk": Provide(lambda: self.desk, sync_to_thread=False)},
-            middleware=[DefineMiddleware(Authentication, tokens=self.desk.tokens)],
+            middleware=[DefineMiddleware(Authentication, gate=self.desk.gate, settings=settings)],
             exception_handlers=problems.HANDLERS,
-            before_send=[adds_security(settings.s3_public_endpoint or settings.s3_endpoint)],
+            before_send=[
+                adds_security(settings.s3_public_endpoint or settings.s3_endpoint),
+                remarks.remarked(self.desk.audit),
+            ],
             lifespan=[self._lifespan],
             openapi_config=OpenAPIConfig(
                 title="Heaters review API",
@@ -165,7 +186,9 @@ class Application:
                 security=[{"token": []}],
                 components=Components(
                     security_schemes={
-                        "token": SecurityScheme(type="http", scheme="bearer", description="HEATERS_TOKEN")
+                        "token": SecurityScheme(
+                            type="http", scheme="bearer", description="An API token, or HEATERS_TOKEN"
+                        )
                     }
                 ),
             ),
@@ -173,6 +196,9 @@ class Application:
             # Logs are set up once, by telemetry; the framework would put its own handlers in their place.
             logging_config=None,
         )
+        # Before anything looks at an address or a scheme: what our own proxies say of them, and nobody else.
+        proxies = list(settings.trusted_proxies)
+        self.asgi: ASGIApp = ProxyHeadersMiddleware(self.site, trusted_hosts=proxies) if proxies else self.site  # type: ignore[arg-type,assignment]  # uvicorn and litestar have types of their own for ASGI
 
     @asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
@@ -183,6 +209,7 @@ class Application:
                 ("bus", self._on_the_bus()),
                 ("indexes", self.desk.indexes.keep()),
                 ("maintenance", self.desk.maintenance.run()),
+                ("audit", self.desk.audit.run()),
             )
         ]
         try:

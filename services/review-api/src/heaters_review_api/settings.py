@@ -1,7 +1,13 @@
 """What review-api needs beside every service's settings."""
 
+from ipaddress import ip_network
+from typing import Annotated, Any, Self
+
 from heaters_edges.settings import Settings as EdgeSettings
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from heaters_review_api.accounts.principals import Role
 
 
 class Settings(EdgeSettings):
@@ -9,7 +15,35 @@ class Settings(EdgeSettings):
 
     database_url: SecretStr = Field(description="Postgres, postgresql+psycopg://user:password@host:port/database")
     database_connections: int = Field(10, ge=2, description="connections to Postgres that one replica may hold")
-    token: SecretStr = Field(min_length=8, description="what signs people and programs in, in local mode")
+    token: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="local mode: who has this one word may do everything; leave it out where there are accounts",
+    )
+    public_url: str | None = Field(
+        None, description="the address that browsers use, https://host; requests that change something come from there"
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, parted by commas",
+    )
+    session_s: float = Field(12 * 3600, gt=0, description="how long one stays signed in at most")
+    session_idle_s: float = Field(
+        2 * 3600, gt=0, description="how long one stays signed in without asking for anything"
+    )
+    sign_in_attempts: int = Field(6, ge=1, description="wrong passwords in a row after which an account is locked")
+    lock_out_s: float = Field(900, gt=0, description="how long a locked account stays so")
+    sign_ins_per_min: float = Field(30, gt=0, description="attempts to sign in that one address may make in a minute")
+    requests_per_s: float = Field(
+        200, gt=0, description="requests that one person or program may go on to send; ten times as many in a burst"
+    )
+    oidc_issuer: str | None = Field(None, description="OpenID Connect: the identity provider's issuer, https://...")
+    oidc_client_id: str | None = Field(None, description="OpenID Connect: what the provider calls us")
+    oidc_client_secret: SecretStr | None = Field(None, description="OpenID Connect: our secret; none with PKCE alone")
+    oidc_roles_claim: str = Field("groups", description="OpenID Connect: the claim that says what somebody may do")
+    oidc_roles: Annotated[tuple[tuple[str, Role], ...], NoDecode] = Field(
+        (), description="OpenID Connect: group=role, parted by commas; who has no role may not come in"
+    )
     upload_limit_bytes: int = Field(20 * 1024**3, gt=0, description="size limit of one uploaded file")
     upload_part_bytes: int = Field(
         16 * 1024**2, ge=5 * 1024**2, le=5 * 1024**3, description="size of the parts in which large files are uploaded"
@@ -40,6 +74,42 @@ class Settings(EdgeSettings):
         10, gt=0, description="how long a search by text or picture waits for the embedder's answer"
     )
     decision_timeout_s: float = Field(10, gt=0, description="how long a decision waits for the projection to show it")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _parted_by_commas(cls, value: Any) -> Any:
+        return tuple(filter(None, (p.strip() for p in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ip_network(each)  # raises ValueError with what is wrong; "*" is no network, and would trust everybody
+        return value
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(tuple(p.strip().rpartition("=")[::2]) for p in value.split(",") if p.strip())
+
+    @model_validator(mode="after")
+    def _oidc_is_whole(self) -> Self:
+        parts = {
+            "HEATERS_OIDC_ISSUER": self.oidc_issuer,
+            "HEATERS_OIDC_CLIENT_ID": self.oidc_client_id,
+            "HEATERS_OIDC_ROLES": self.oidc_roles,
+        }
+        missing = [name for name, said in parts.items() if not said]
+        if self.oidc_issuer and (missing or not self.public_url):
+            raise ValueError(f"sign-in by OpenID Connect needs {', '.join(missing or ['HEATERS_PUBLIC_URL'])}, too")
+        return self
+
+    @property
+    def is_public_secure(self) -> bool:
+        """Whether browsers reach us by https."""
+        return (self.public_url or "").startswith("https://")
 
     @field_validator("database_url")
     @classmethod

@@ -1,107 +1,157 @@
 """Who asks, and what they may do. Every route asks for a role; only health and signing in are open.
 
-Local mode: one token stands for one person with every role. A program sends it as `Authorization: Bearer`; a browser gets a cookie
-that is derived from it, and changes things only from a page of this very host.
+A program sends a token as `Authorization: Bearer`; a browser has a session cookie, and changes things only from a page of this very host.
+In local mode one token stands for one person with every role, and a cookie is derived from it.
 """
 
-import hashlib
-import hmac
-from dataclasses import dataclass
-from enum import StrEnum
+import math
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 from litestar.types import ASGIApp
-from pydantic import SecretStr
 
+from heaters_review_api.accounts.gate import Gate
+from heaters_review_api.accounts.limits import Limit
+from heaters_review_api.accounts.principals import LOCAL, Principal, Role
+from heaters_review_api.settings import Settings
 from heaters_review_api.web.problems import Problem
 
-COOKIE = "heaters_session"
+__all__ = [
+    "ANYBODY",
+    "ASKERS",
+    "KEEPERS",
+    "LOCAL",
+    "OPEN",
+    "OPERATORS",
+    "REVIEWERS",
+    "UNREMARKED",
+    "Authentication",
+    "Principal",
+    "Role",
+    "address_of",
+    "may",
+    "require_patience",
+    "require_same_origin",
+    "session_cookie",
+    "session_of",
+]
+
 OPEN = "open_to_all"
 """The key in a route's `opt` that takes the guard away: health, and the sign-in itself."""
+UNREMARKED = "unremarked"
+"""The key in a route's `opt` that keeps it out of the audit log, though its method changes something: signs of life."""
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+_UNSIGNED_S = 30 * 24 * 3600
 
 
-class Role(StrEnum):
-    """What somebody may do."""
-
-    REVIEWER = "reviewer"
-    LEAD = "lead"
-    OPS = "ops"
-    INGEST = "ingest"
+def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Where a request comes from; what a proxy says of it has been settled before."""
+    return connection.client.host if connection.client else "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Somebody who was recognised. Decisions carry the id, never the name."""
-
-    id: str
-    name: str
-    roles: frozenset[Role]
+def _secure(connection: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
+    return settings.is_public_secure or connection.url.scheme == "https"
 
 
-LOCAL = Principal("local", "You", frozenset(Role))
+def _name(secure: bool) -> str:
+    # A browser takes `__Host-` only from https, for the whole host and no other: no neighbour can set it for us.
+    return "__Host-heaters_session" if secure else "heaters_session"
 
 
-class Tokens:
-    """The one token of local mode, compared in constant time."""
+def session_of(connection: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> str:
+    """The word in the session cookie; empty where there is none."""
+    return connection.cookies.get(_name(_secure(connection, settings)), "")
 
-    def __init__(self, token: SecretStr) -> None:
-        self._token = token.get_secret_value().encode()
-        self.cookie = hmac.digest(self._token, b"heaters session cookie, version 1", hashlib.sha256).hex()
 
-    def by_token(self, said: str) -> Principal | None:
-        """Who holds a token."""
-        return LOCAL if hmac.compare_digest(self._token, said.encode()) else None
-
-    def by_cookie(self, said: str) -> Principal | None:
-        """Who holds a session cookie."""
-        return LOCAL if hmac.compare_digest(self.cookie.encode(), said.encode()) else None
+def session_cookie(
+    connection: ASGIConnection[Any, Any, Any, Any], settings: Settings, word: str, *, max_age_s: float = _UNSIGNED_S
+) -> Cookie:
+    """The cookie that holds a session; an empty word takes it back."""
+    secure = _secure(connection, settings)
+    return Cookie(
+        key=_name(secure),
+        value=word,
+        httponly=True,
+        samesite="strict",
+        secure=secure,
+        max_age=int(max_age_s) if word else 0,
+        path="/",
+    )
 
 
 class Authentication(AbstractAuthenticationMiddleware):
-    """Recognises who asks, or answers 401."""
+    """Recognises who asks, or answers 401; slows down who asks too often."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, settings: Settings) -> None:
         super().__init__(app, exclude_from_auth_key=OPEN, exclude_http_methods=[])
-        self._tokens = tokens
+        self._gate, self._settings = gate, settings
+        self._principals = Limit(burst=settings.requests_per_s * 10, per_s=settings.requests_per_s)
+        self._strangers = Limit(burst=100, per_s=5)
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         """A bearer token, or else a cookie."""
         header = connection.headers.get("authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
-            principal = self._tokens.by_token(token.strip()) if scheme.lower() == "bearer" else None
-            if principal is None:
-                raise Problem(HTTPStatus.UNAUTHORIZED, "Not signed in", "This token is not known here.")
-            return AuthenticationResult(user=principal, auth="token")
-        principal = self._tokens.by_cookie(connection.cookies.get(COOKIE, ""))
-        if principal is None:
-            raise Problem(
-                HTTPStatus.UNAUTHORIZED, "Not signed in", "Send the token as `Authorization: Bearer`, or open the page."
-            )
+            principal = await self._gate.by_token(token.strip()) if scheme.lower() == "bearer" else None
+            return self._result(connection, principal, "token", "This token is not known here, or not any more.")
+        principal = await self._gate.by_cookie(session_of(connection, self._settings))
+        how = "Send a token as `Authorization: Bearer`, or open the page."
+        result = self._result(connection, principal, "cookie", how)
         if connection.scope.get("method", "GET") not in _SAFE:
-            require_same_origin(connection)
-        return AuthenticationResult(user=principal, auth="cookie")
+            require_same_origin(connection, self._settings)
+        return result
+
+    def _result(
+        self, connection: ASGIConnection[Any, Any, Any, Any], principal: Principal | None, how: str, help_: str
+    ) -> AuthenticationResult:
+        if principal is None:
+            require_patience(self._strangers, address_of(connection))
+            raise Problem(HTTPStatus.UNAUTHORIZED, "Not signed in", help_)
+        if principal is not LOCAL:
+            require_patience(self._principals, principal.id)
+        return AuthenticationResult(user=principal, auth=how)
 
 
-def require_same_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+def require_patience(limit: Limit, who: str) -> None:
+    """Let nobody ask more often than is good.
+
+    Raises:
+        Problem: they do.
+    """
+    if wait_s := limit.wait_s(who):
+        after = math.ceil(wait_s)
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many requests",
+            f"Ask again after {after} s.",
+            headers={"Retry-After": str(after)},
+        )
+
+
+def require_same_origin(connection: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> None:
     """A browser says where a request that changes something comes from; it must be a page of this very host.
 
     Raises:
         Problem: it comes from elsewhere, or does not say.
     """
-    host = connection.headers.get("host", "")
     origin = connection.headers.get("origin")
-    if not host or origin is None or urlsplit(origin).netloc.lower() != host.lower():
+    here = connection.headers.get("host", "").lower()
+    if settings.public_url:
+        here = settings.public_url.rstrip("/").lower()
+        same = origin is not None and origin.lower() == here
+    else:
+        same = bool(here) and origin is not None and urlsplit(origin).netloc.lower() == here
+    if not same or connection.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "Not from this page",
-            f"The request comes from {origin or 'nowhere'}, not from {host}.",
+            f"The request comes from {origin or 'nowhere'}, not from {here}.",
         )
 
 
@@ -114,7 +164,7 @@ def may(*roles: Role) -> Any:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "Not allowed",
-                f"This needs the role {' or '.join(roles)}; {principal.id} has {', '.join(sorted(principal.roles))}.",
+                f"This needs the role {' or '.join(roles)}; {principal.id} has {', '.join(sorted(principal.roles)) or 'none'}.",
             )
 
     return guard
@@ -125,3 +175,5 @@ ANYBODY = may(*Role)
 REVIEWERS = may(Role.REVIEWER, Role.LEAD)
 OPERATORS = may(Role.OPS, Role.LEAD)
 ASKERS = may(Role.INGEST, Role.LEAD, Role.OPS)
+KEEPERS = may(Role.OPS)
+"""Who keeps accounts, tokens and the audit log."""

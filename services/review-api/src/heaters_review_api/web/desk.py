@@ -6,6 +6,9 @@ from heaters_edges.maintenance import Maintenance
 from heaters_edges.objects import Objects
 from litestar.di import NamedDependency
 
+from heaters_review_api.accounts.audit import Audit
+from heaters_review_api.accounts.gate import Gate
+from heaters_review_api.accounts.oidc import Provider
 from heaters_review_api.admission import Admission
 from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
@@ -23,7 +26,6 @@ from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
 from heaters_review_api.uploads import Uploads
 from heaters_review_api.web import views
-from heaters_review_api.web.auth import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Desk:
     """The parts of a running review-api."""
 
     settings: Settings
-    tokens: Tokens
+    gate: Gate
+    provider: Provider | None
+    audit: Audit
     queries: Queries
     ledgers: Ledgers
     playback: Playback

@@ -41,5 +41,7 @@ def adds_security(store_url: str) -> Callable[[Message, Scope], Awaitable[None]]
             present = MutableScopeHeaders.from_message(message)
             for name, value in headers.items():
                 present.setdefault(name, value)
+            if scope.get("scheme") == "https":
+                present.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 
     return add_security

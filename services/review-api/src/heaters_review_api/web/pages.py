@@ -1,21 +1,18 @@
-"""The page, its parts, signing in, and the API's documentation; all from this package, nothing from elsewhere."""
+"""The page, its parts, and the API's documentation; all from this package, nothing from elsewhere."""
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
-from litestar import Request, Response, get, post
-from litestar.datastructures import Cookie
+from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery
-from litestar.response import Redirect
 
-from heaters_review_api.web.auth import ANYBODY, COOKIE, OPEN, require_same_origin
-from heaters_review_api.web.desk import Desk, TheDesk
-from heaters_review_api.web.headers import CSP
+from heaters_review_api.web.auth import ANYBODY, OPEN, session_cookie, session_of
+from heaters_review_api.web.desk import TheDesk
 from heaters_review_api.web.problems import Problem
+from heaters_review_api.web.signin import sign_in_page
 
 _STATIC = files("heaters_review_api.ui").joinpath("static")
 _TYPES = {
@@ -24,7 +21,6 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_SESSION_S = 30 * 24 * 3600
 
 
 def _load() -> dict[str, tuple[bytes, str, str]]:
@@ -41,67 +37,19 @@ def _load() -> dict[str, tuple[bytes, str, str]]:
 PARTS: Mapping[str, tuple[bytes, str, str]] = _load()
 
 
-def _csp_of_sign_in() -> str:
-    """The sign-in page brings its style along, since nothing else is answered before one is signed in; its hash admits it."""
-    page = PARTS["signin.html"][0].decode()
-    style = page.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return CSP.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
-
-
-_SIGN_IN_CSP = _csp_of_sign_in()
-
-
-def _sign_in_page(status: int, message: str = "") -> Response[bytes]:
-    page = PARTS["signin.html"][0].replace(b"<!--message-->", message.encode())
-    return Response(
-        page,
-        status_code=status,
-        media_type=_TYPES[".html"],
-        headers={"Content-Security-Policy": _SIGN_IN_CSP, "Cache-Control": "no-store"},
-    )
-
-
-def _session(desk: Desk, request: Request[Any, Any, Any]) -> Cookie:
-    return Cookie(
-        key=COOKIE,
-        value=desk.tokens.cookie,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-        max_age=_SESSION_S,
-        path="/",
-    )
-
-
 @get("/", opt={OPEN: True}, include_in_schema=False)
 async def page(desk: TheDesk, request: Request[Any, Any, Any], token: FromQuery[str | None] = None) -> Response[bytes]:
-    """The review page; with ?token= it signs the browser in, without being signed in it asks for the token."""
+    """The review page; in local mode ?token= signs the browser in; without being signed in it asks who one is."""
     cookies = []
     if token is not None:
-        if desk.tokens.by_token(token) is None:
-            return _sign_in_page(401, "This token is not known here.")
-        cookies = [_session(desk, request)]
-    elif desk.tokens.by_cookie(request.cookies.get(COOKIE, "")) is None:
-        return _sign_in_page(401)
+        local = desk.gate.local
+        if local is None or local.by_token(token) is None:
+            return sign_in_page(desk, 401, "This token is not known here.")
+        cookies = [session_cookie(request, desk.settings, local.cookie)]
+    elif await desk.gate.by_cookie(session_of(request, desk.settings)) is None:
+        return sign_in_page(desk, 401)
     data, type_, _ = PARTS["index.html"]
     return Response(data, media_type=type_, cookies=cookies, headers={"Cache-Control": "no-store"})
-
-
-@post("/signin", opt={OPEN: True}, include_in_schema=False, request_max_body_size=4096)
-async def sign_in(desk: TheDesk, request: Request[Any, Any, Any]) -> Response[Any]:
-    """Sign in with the token in a form."""
-    require_same_origin(request)
-    token = (await request.form()).get("token", "")
-    if not isinstance(token, str) or desk.tokens.by_token(token.strip()) is None:
-        return _sign_in_page(401, "This token is not known here.")
-    return Redirect("/", status_code=303, cookies=[_session(desk, request)])
-
-
-@post("/signout", guards=[ANYBODY], include_in_schema=False)
-async def sign_out() -> Response[Any]:
-    """Forget the browser."""
-    return Redirect("/", status_code=303, cookies=[Cookie(key=COOKIE, value="", max_age=0, path="/")])
 
 
 @get("/static/{name:str}", guards=[ANYBODY], include_in_schema=False)
@@ -129,4 +77,4 @@ async def openapi(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     return Response(request.app.openapi_schema.to_schema(), media_type="application/vnd.oai.openapi+json")
 
 
-HANDLERS = [page, sign_in, sign_out, static, docs, openapi]
+HANDLERS = [page, static, docs, openapi]

@@ -26,9 +26,11 @@ log = logging.getLogger(__name__)
 class Problem(Exception):
     """An answer that is a problem."""
 
-    def __init__(self, status: int, title: str, detail: str, **more: Any) -> None:
+    def __init__(
+        self, status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
         super().__init__(detail)
-        self.status, self.title, self.detail, self.more = status, title, detail, more
+        self.status, self.title, self.detail, self.headers, self.more = status, title, detail, headers, more
 
 
 def _answer(request: Request[Any, Any, Any], problem: Problem, headers: dict[str, str] | None = None) -> Response[Any]:
@@ -49,7 +51,7 @@ def _answer(request: Request[Any, Any, Any], problem: Problem, headers: dict[str
 
 def on_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """A problem that a handler found."""
-    return _answer(request, problem)
+    return _answer(request, problem, problem.headers)
 
 
 def on_http(request: Request[Any, Any, Any], problem: HTTPException) -> Response[Any]:

@@ -11,7 +11,7 @@ from heaters_review_api.core.states import VERDICTS
 from heaters_review_api.core.tables import Clip, Decision
 from heaters_review_api.decisions import Selected, Turned
 from heaters_review_api.web import views
-from heaters_review_api.web.auth import ANYBODY, REVIEWERS, Principal
+from heaters_review_api.web.auth import ANYBODY, REVIEWERS, UNREMARKED, Principal
 from heaters_review_api.web.clips import found_clip
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
@@ -235,7 +235,7 @@ def _possible(action: str, refusal: rules.Refusal | None, *, frames: tuple[int, 
     )
 
 
-@post("/api/queue/next", guards=[REVIEWERS], status_code=200, tags=["review"])
+@post("/api/queue/next", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])
 async def take_next(
     desk: TheDesk, request: Asker, data: JSONBody[views.NextWish], idempotency_key: Key
 ) -> views.Handed:
@@ -248,13 +248,13 @@ async def take_next(
     )
 
 
-@post("/api/queue/heartbeat", guards=[REVIEWERS], status_code=200, tags=["review"])
+@post("/api/queue/heartbeat", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])
 async def heartbeat(desk: TheDesk, request: Asker, idempotency_key: Key) -> views.Held:
     """A sign of life: keep what one holds."""
     return views.Held(clips=await desk.leases.beat(request.user.id))
 
 
-@post("/api/queue/release", guards=[REVIEWERS], status_code=200, tags=["review"])
+@post("/api/queue/release", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])
 async def release(desk: TheDesk, request: Asker, data: JSONBody[views.ReleaseWish], idempotency_key: Key) -> views.Held:
     """Hand clips back, so that others may have them at once."""
     return views.Held(clips=await desk.leases.release(request.user.id, data.clips))

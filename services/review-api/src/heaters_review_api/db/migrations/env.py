@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from heaters_review_api.db.schema import metadata
+from heaters_review_api.accounts import tables as accounts
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=accounts.account.metadata,
     include_schemas=True,
     version_table_schema="app",
 )
