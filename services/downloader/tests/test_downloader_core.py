@@ -4,16 +4,21 @@ from datetime import UTC, datetime
 
 import pytest
 from heaters_downloader.core import (
+    STRATEGY,
     AddressPolicy,
+    CapsQuality,
     Gone,
     NeedsCredentials,
     Quality,
     Refused,
+    Throttled,
     TryLater,
     UnsupportedScheme,
     best_of,
+    check_options,
     checked_url,
     classify,
+    fell_short,
     forbidden,
     formats,
     lost,
@@ -23,6 +28,7 @@ from heaters_downloader.core import (
     safe_title,
     shown,
     title_of,
+    without_secrets,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,7 +221,7 @@ def test_retry_after_is_seconds_or_a_date(header, seconds):
         (410, Gone),
         (401, NeedsCredentials),
         (403, NeedsCredentials),
-        (429, TryLater),
+        (429, Throttled),
         (500, TryLater),
         (503, TryLater),
         (418, Refused),
@@ -231,10 +237,67 @@ def test_errors_come_back_whole_out_of_a_child_process():
     assert (str(error), error.retry_after_s) == ("busy", 17.0)
 
 
-@pytest.mark.parametrize("can_merge", [True, False])
-def test_no_strategy_asks_for_the_worst(can_merge):
-    assert "worst" not in formats(can_merge=can_merge)
-    assert "<" not in formats(can_merge=can_merge)
+def test_no_strategy_asks_for_the_worst():
+    assert formats() == "bestvideo*+bestaudio/best/bestvideo*"
+    assert all(step.reason for step in STRATEGY)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"format": "bestvideo[height<=720]+bestaudio"}, "no_height_cap"),
+        ({"format": "best[height=480]/best"}, "no_height_cap"),
+        ({"format": "bv*[tbr<2000]"}, "no_height_cap"),
+        ({"format": "worst"}, "never_worst"),
+        ({"format": "bestvideo+worstaudio"}, "never_worst"),
+        ({"format": "best/w"}, "never_worst"),
+        ({"format_sort": ["+height"]}, "best_first"),
+        ({"format_sort": ["+size", "+br"]}, "best_first"),
+        ({"format_sort": ["res:720"]}, "no_height_cap"),
+        ({"extractor_args": {"youtube": {"player_client": ["android"]}}}, "client_needs_a_reason"),
+        ({"exec": ["rm"]}, "unknown_option"),
+        ({"cookiefile": "/etc/passwd"}, "unknown_option"),
+    ],
+)
+def test_a_configuration_that_loses_quality_is_refused_by_the_name_of_its_rule(options, rule):
+    with pytest.raises(CapsQuality, match=f"^{rule}: ") as refused:
+        check_options(options)
+
+    assert refused.value.rule == rule
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"format": "bestvideo*+bestaudio/best"},
+        {"format": "bestvideo[height>=720]+bestaudio/best"},
+        {"format_sort": ["res", "fps", "vcodec:av01"]},
+        {"extractor_args": {"youtube": {"po_token": ["web+abc"]}}},
+        {
+            "extractor_args": {"youtube": {"player_client": ["web"]}},
+            "reasons": {"youtube.player_client": "the others need a device"},
+        },
+    ],
+)
+def test_a_configuration_that_loses_nothing_passes(options):
+    check_options(options)
+
+
+def test_a_file_that_is_a_little_less_than_it_was_called_is_no_loss():
+    called = Quality(1080, 30_000, "h264", "aac")
+
+    assert fell_short(called, Quality(1072, 29_970, "h264", "aac")) is None
+    assert fell_short(called, Quality(720, 30_000, "h264", "aac")) == "720 of 1080 rows"
+    assert fell_short(called, Quality(1080, 15_000, "h264", "aac")) == "15 of 30 frames a second"
+    assert fell_short(called, Quality(1080, 30_000, "h264", "none")) == "the sound"
+    assert fell_short(Quality(None, None, None, "unknown"), Quality(240, 8_000, "h264", "none")) is None
+
+
+def test_a_message_repeats_no_query_and_no_secret():
+    said = without_secrets("ERROR at https://a.example/v?sig=abc#x with token web+xyz", ["web+xyz"])
+
+    assert said == "ERROR at https://a.example/v with token ***"
 
 
 def test_the_best_offer_is_the_tallest_and_of_these_the_fastest():

@@ -3,18 +3,29 @@
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from heaters_contracts.fact import Told, tell
-from heaters_contracts.facts import VideoDownloaded, VideoRequested
+from heaters_contracts.facts import VideoDownloaded, VideoExpanded, VideoLinked, VideoRequested
 from heaters_contracts.ingest import Options, S3Source, Source, UploadSource, UrlSource
-from heaters_downloader.core import AddressPolicy, ForbiddenAddress, ForbiddenBucket, Gone, Limits, TooLarge
-from heaters_downloader.handler import download
+from heaters_downloader.core import (
+    AddressPolicy,
+    ForbiddenAddress,
+    ForbiddenBucket,
+    Gone,
+    Limits,
+    TooLarge,
+    TryLater,
+    Wishes,
+)
+from heaters_downloader.core.sites import SitePolicy
+from heaters_downloader.handler import Downloader
+from heaters_downloader.sitebook import Sites
 from heaters_edges import job as jobs
-from heaters_edges.failure import MissingObject
-from heaters_edges.fakes import FolderStore
+from heaters_edges.failure import Busy, MissingObject
+from heaters_edges.fakes import FolderStore, MemoryRegister
 from heaters_edges.objects import Objects
 from heaters_edges.store import S3Store
 
@@ -40,8 +51,9 @@ def objects(store: Buckets, tmp_path: Path) -> Objects:
     return Objects(store, tmp_path / "cache", limit_bytes=1 << 30)
 
 
-def asked(source: Source) -> Told[VideoRequested]:
-    fact = VideoRequested(source=source, requester="test", request_id="1", options=Options(tags=("night",)))
+def asked(source: Source, *, process_again: bool = False) -> Told[VideoRequested]:
+    options = Options(tags=("night",), process_again=process_again)
+    fact = VideoRequested(source=source, requester="test", request_id="1", options=options)
     return tell(fact, video_id=uuid4(), lane="bulk", cause=None, time=datetime.now(UTC))
 
 
@@ -50,11 +62,20 @@ def _job() -> None:
     jobs.begin(jobs.Job("download", deadline_s=60, memory_bytes=1 << 30))
 
 
+def downloader(objects: Objects, store: Buckets, **more: object) -> Downloader:
+    return Downloader(
+        objects=objects,
+        policy=cast("AddressPolicy", more.get("policy", AddressPolicy())),
+        limits=cast("Limits", more.get("limits", Limits())),
+        s3=cast("S3Store", store),
+        s3_sources=cast("tuple[str, ...]", more.get("s3_sources", ())),
+        sites=Sites(MemoryRegister(), SitePolicy()),
+        wishes=Wishes(),
+    )
+
+
 async def brought(told: Told[VideoRequested], objects: Objects, store: Buckets, **more: object) -> VideoDownloaded:
-    limits = cast("Limits", more.get("limits", Limits()))
-    allowed = cast("tuple[str, ...]", more.get("s3_sources", ()))
-    s3 = cast("S3Store", store)
-    return await download(told, objects=objects, policy=AddressPolicy(), limits=limits, s3=s3, s3_sources=allowed)
+    return cast("VideoDownloaded", await downloader(objects, store, **more).download(told))
 
 
 async def test_an_upload_is_named_and_not_stored_again(objects: Objects, store: Buckets, tmp_path: Path) -> None:
@@ -68,7 +89,7 @@ async def test_an_upload_is_named_and_not_stored_again(objects: Objects, store: 
     assert (fact.source.key, fact.source.bytes, fact.source.sha256) == (key, 4, digest)
     assert fact.title == "holiday"
     assert fact.options.tags == ("night",)
-    assert [operation for operation, _ in store.requests] == ["put", "head"]
+    assert [operation for operation, _ in store.requests] == ["put", "head", "put_first"]
 
 
 async def test_an_upload_that_is_not_there_is_told(objects: Objects, store: Buckets) -> None:
@@ -105,3 +126,91 @@ async def test_an_object_of_an_allowed_bucket_is_copied_whole(objects: Objects, 
 async def test_a_private_address_is_refused_in_the_child_too(objects: Objects, store: Buckets) -> None:
     with pytest.raises(ForbiddenAddress):
         await brought(asked(UrlSource(url="http://127.0.0.1:9/film.mp4")), objects, store)
+
+
+async def test_the_same_bytes_are_linked_and_not_stored_twice(objects: Objects, store: Buckets, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"the very same film")
+        store.of_bucket("films").put(tmp_path / name, f"{name}.mp4", content_type="video/mp4", sha256="x")
+    first, second = asked(S3Source(uri="s3://films/a.mp4")), asked(S3Source(uri="s3://films/b.mp4"))
+    again = asked(S3Source(uri="s3://films/b.mp4"), process_again=True)
+    ours = downloader(objects, store, s3_sources=("films",))
+
+    one = await ours.download(first)
+    same = await ours.download(first)
+    linked = await ours.download(second)
+    wanted = await ours.download(again)
+
+    assert isinstance(one, VideoDownloaded)
+    assert same == one
+    assert isinstance(linked, VideoLinked)
+    assert (linked.twin, linked.sha256, linked.bytes) == (first.video_id, one.source.sha256, 18)
+    assert isinstance(wanted, VideoDownloaded)
+
+
+async def test_bytes_whose_video_was_erased_are_taken_anew(objects: Objects, store: Buckets, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a film")
+    store.of_bucket("films").put(tmp_path / "a", "a.mp4", content_type="video/mp4", sha256="x")
+    ours = downloader(objects, store, s3_sources=("films",))
+    first = await ours.download(asked(S3Source(uri="s3://films/a.mp4")))
+    assert isinstance(first, VideoDownloaded)
+    store.delete(first.source.key)
+
+    second = await ours.download(asked(S3Source(uri="s3://films/a.mp4")))
+    third = await ours.download(asked(S3Source(uri="s3://films/a.mp4")))
+
+    assert isinstance(second, VideoDownloaded)
+    assert isinstance(third, VideoLinked)
+
+
+async def test_a_page_is_told_with_all_that_came_with_it(objects: Objects, store: Buckets, site: Any) -> None:
+    policy = AddressPolicy.parse([f"127.0.0.1:{site.port}"])
+
+    fact = await brought(asked(UrlSource(url=site.url("/page"))), objects, store, policy=policy)
+
+    assert fact.title == "Harbour walk"
+    assert fact.got is not None
+    assert (fact.got.height_px, fact.got.rate, fact.got.codec, fact.got.audio) == (1080, 8.0, "h264", "aac")
+    assert [one.language for one in fact.subtitles] == ["de"]
+    assert fact.metadata is not None
+    assert store.head(fact.metadata.key) is not None
+    assert b"Guten Morgen" in store.get_range(fact.subtitles[0].object.key, 0, 1000)
+
+
+async def test_a_list_of_videos_is_told_as_one_request_each(objects: Objects, store: Buckets, site: Any) -> None:
+    policy = AddressPolicy.parse([f"127.0.0.1:{site.port}"])
+    told = asked(UrlSource(url=site.url("/page-two")))
+
+    fact = await downloader(objects, store, policy=policy).download(told)
+
+    assert isinstance(fact, VideoExpanded)
+    assert [entry.url for entry in fact.entries] == [site.url("/film.mp4"), site.url("/film.mp4?2")]
+    assert (fact.requester, fact.request_id, fact.options.tags) == ("test", "1", ("night",))
+
+
+async def test_a_download_that_broke_off_is_gone_on_with_by_the_next_attempt(
+    objects: Objects, store: Buckets, site: Any, film: bytes
+) -> None:
+    policy = AddressPolicy.parse([f"127.0.0.1:{site.port}"])
+    told = asked(UrlSource(url=site.url("/dropping.mp4")))
+
+    with pytest.raises(TryLater):
+        await brought(told, objects, store, policy=policy)
+    fact = await brought(told, objects, store, policy=policy)
+
+    assert fact.source.sha256 == hashlib.sha256(film).hexdigest()
+    assert site.asked[-1] == ("/dropping.mp4", "bytes=1000000-")
+
+
+async def test_a_site_that_asks_for_patience_uses_up_no_attempt(objects: Objects, store: Buckets, site: Any) -> None:
+    policy = AddressPolicy.parse([f"127.0.0.1:{site.port}"])
+    ours = downloader(objects, store, policy=policy)
+
+    with pytest.raises(Busy) as refused:
+        await ours.download(asked(UrlSource(url=site.url("/busy.mp4"))))
+    asked_so_far = len(site.asked)
+    with pytest.raises(Busy):
+        await ours.download(asked(UrlSource(url=site.url("/film.mp4"))))
+
+    assert refused.value.retry_after_s == pytest.approx(17, abs=1)
+    assert len(site.asked) == asked_so_far

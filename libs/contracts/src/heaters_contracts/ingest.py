@@ -50,6 +50,10 @@ class Options(Model):
     """See `heaters_contracts.detectors`; empty: the one that scene detection is set to."""
     export_quality: Literal["proxy", "source"] = "proxy"
     auto_rule: Annotated[str, StringConstraints(max_length=256)] | None = None
+    videos_most: Annotated[int, Field(ge=1, le=500)] = 100
+    """Of a playlist or channel, so many videos are asked for at most, in its own order."""
+    process_again: bool = False
+    """Work on the video even if the very same bytes are here already, as another video."""
 
 
 class IngestRequest(Model):
@@ -79,7 +83,9 @@ class IngestRequest(Model):
 
     def identity(self) -> str:
         """The request id, or the sha256 of the canonical body."""
-        return self.request_id or sha256_of(canonical(self.model_dump(mode="json", exclude={"request_id"})))
+        # Without what is left at its default: a field that a later release adds must not make another request of the same body.
+        body = self.model_dump(mode="json", exclude={"request_id"}, exclude_defaults=True)
+        return self.request_id or sha256_of(canonical(body))
 
 
 _SOURCES: dict[str, type[Model]] = {"url": UrlSource, "upload": UploadSource, "s3": S3Source}

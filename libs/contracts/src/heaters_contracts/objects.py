@@ -54,6 +54,16 @@ def source_key(video: UUID, sha256: str, suffix: str) -> str:
     return _key("videos", str(video), "source", sha256=sha256, suffix=suffix)
 
 
+def beside_key(video: UUID, kind: str, sha256: str, suffix: str) -> str:
+    """What a site gives beside the video: a subtitle, a thumbnail, its metadata."""
+    return _key("videos", str(video), "beside", kind, sha256=sha256, suffix=suffix)
+
+
+def content_key(sha256: str) -> str:
+    """Where it is written down which video has these very bytes."""
+    return f"content/{sha256[:2]}/{sha256}.json"
+
+
 def frame_table_key(video: UUID, sha256: str) -> str:
     """Every frame's pts."""
     return _key("videos", str(video), "frames", sha256=sha256, suffix=".npz")

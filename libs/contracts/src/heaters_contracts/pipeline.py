@@ -14,6 +14,8 @@ from heaters_contracts.facts import (
     StageRequested,
     VideoDownloaded,
     VideoEmbeddingRequested,
+    VideoExpanded,
+    VideoLinked,
     VideoMasterStored,
     VideoPlanned,
     VideoRequested,
@@ -50,7 +52,7 @@ PIPELINE = (
         "download",
         by="downloader",
         consumes=VideoRequested,
-        produces=(VideoDownloaded,),
+        produces=(VideoDownloaded, VideoLinked, VideoExpanded),
         attempts=5,
         deadline_s=7200,
         memory_bytes=1024 * MiB,
@@ -137,6 +139,8 @@ INGEST_STREAM = "INGEST"
 PROGRESS_STREAM = "HEATERS_PROGRESS"
 ATTEMPTS_BUCKET = "heaters_attempts"
 PAUSED_BUCKET = "heaters_paused"
+SITES_BUCKET = "heaters_sites"
+"""How each site behaves, and who asks it now: shared by all downloaders."""
 
 
 def work_named(name: str) -> Work:

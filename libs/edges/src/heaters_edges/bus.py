@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -36,6 +36,7 @@ from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import KeyValue
 
 from heaters_edges.failure import Unavailable
+from heaters_edges.job import Pace
 from heaters_edges.settings import Settings
 from heaters_edges.telemetry import REGISTRY
 from heaters_edges.wanted import ADMISSION_CONSUMER, progress_config
@@ -75,6 +76,7 @@ class Progress:
     fraction: float
     detail: str
     at: datetime
+    pace: Pace | None = None
 
 
 class Stale(Exception):
@@ -367,12 +369,15 @@ class Bus:
             if message is not None:
                 yield IngestMessage(message)
 
-    async def report(self, stage: str, video_id: UUID, fraction: float, *, detail: str = "") -> None:
+    async def report(
+        self, stage: str, video_id: UUID, fraction: float, *, detail: str = "", pace: Pace | None = None
+    ) -> None:
         """Say how far a stage is with a video. Nobody is told if nobody listens; a lost one does not matter."""
         body = {
             "fraction": round(min(1.0, max(0.0, fraction)), 4),
             "detail": detail,
             "at": datetime.now(UTC).isoformat(),
+            "pace": None if pace is None else asdict(pace),
         }
         with suppress(NatsError, OSError):
             await self.client.publish(progress_subject(stage, video_id), json.dumps(body).encode())
@@ -456,7 +461,8 @@ def _progress(message: Msg) -> Progress | None:
         _, _, stage, video = message.subject.split(".")
         said = json.loads(message.data)
         at = datetime.fromisoformat(said["at"])
-        return Progress(stage, UUID(video), float(said["fraction"]), str(said["detail"]), at)
+        pace = Pace(**said["pace"]) if said.get("pace") else None
+        return Progress(stage, UUID(video), float(said["fraction"]), str(said["detail"]), at, pace)
     except (ValueError, KeyError, TypeError) as problem:
         log.warning("a word on progress is not readable", extra={"subject": message.subject, "reason": str(problem)})
         return None

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 _context = multiprocessing.get_context("forkserver")
 _POLL_S = 0.2
+_PACE_OVER_S = 10.0
+"""A pace is that of the last so many seconds: a pause of the other side shows soon, and does not make it jump."""
 _SILENCE: tuple[str, Any, float] = ("silence", None, 0.0)
 
 
@@ -107,15 +110,25 @@ def _sendable(kind: str, value: Any) -> tuple[str, Any, float]:
     return kind, value, cpu_s
 
 
-def _progress_into(say: Connection) -> Callable[[int, int], None]:
+def _progress_into(say: Connection) -> Callable[[int, int | None], None]:
     last = 0.0
+    marks: deque[tuple[float, int]] = deque()
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int | None) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= 0.25 or done >= total:
-            last = now
-            say.send(("progress", done / total if total else 0.0, 0.0))
+        if now - last < 0.25 and not (total and done >= total):
+            return
+        last = now
+        if marks and done < marks[-1][1]:
+            marks.clear()  # it began anew
+        marks.append((now, done))
+        while len(marks) > 2 and now - marks[0][0] > _PACE_OVER_S:
+            marks.popleft()
+        over_s = now - marks[0][0]
+        per_s = (done - marks[0][1]) / over_s if over_s > 0 else 0.0
+        left_s = max(0, total - done) / per_s if total and per_s > 0 else None
+        say.send(("progress", jobs.Pace(done, total, per_s, left_s), 0.0))
 
     return progress
 
@@ -178,8 +191,9 @@ async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> 
                     raise ChildCrashed(f"the child process ended without a word ({_ending(process.exitcode)})")
                 case ("silence", *_):
                     pass
-                case ("progress", share, _):
-                    job.report(share)
+                case ("progress", pace, _):
+                    job.pace = pace
+                    job.report(pace.done / pace.total if pace.total else 0.0)
                 case ("item", item, cpu_s):
                     job.cpu_s += cpu_s - counted_s  # so that what is told now says what it took
                     counted_s = cpu_s
@@ -217,7 +231,7 @@ def _ending(exit_code: int | None) -> str:
 async def in_child(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a module-level function in a child process and return what it returns.
 
-    Limits come from the job in hand. If the function has a parameter `progress`, it is given one that takes (done, total).
+    Limits come from the job in hand. If the function has a parameter `progress`, it is given one that takes (done, total), total None where it is unknown.
 
     Raises:
         TookTooLong: the job's deadline passed; the child was killed.

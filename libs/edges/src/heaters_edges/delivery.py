@@ -299,7 +299,7 @@ class Worker:
         except Unavailable as problem:
             # Not the message's fault: the attempt does not count, and it comes again however long the outage lasts.
             outcome = "retried"
-            wait = delay_s(min(meta.num_delivered, 5), base_s=self._settings.retry_base_s)
+            wait = delay_s(min(meta.num_delivered, 5), base_s=self._settings.retry_base_s, problem=problem)
             log.warning(
                 "an edge is unavailable, will retry", extra={**fields, "reason": reason_of(problem), "retry_in_s": wait}
             )
@@ -374,7 +374,7 @@ class Worker:
             if order.options is not None and "options" in type(told.fact).model_fields:
                 told = replace(told, fact=told.fact.model_copy(update={"options": order.options}))
             loop = asyncio.get_running_loop()
-            job.report = lambda share: _spawn(loop, self._bus.report(work.name, told.video_id, share))
+            job.report = lambda share: _spawn(loop, self._bus.report(work.name, told.video_id, share, pace=job.pace))
             async with asyncio.timeout(work.deadline_s + 60):
                 await self._do(duty, told, job, attempt, started, force=order.force)
             await message.ack()
@@ -475,6 +475,7 @@ class Worker:
             stage=inbox.duty.work.name,
             reason=reason_of(failed.problem),
             failure_class=failed.failure_class,
+            problem=getattr(failed.problem, "problem", ""),
             attempts=min(attempt, inbox.duty.work.attempts),
             message_subject=given.subject,
             message_sequence=given.sequence,

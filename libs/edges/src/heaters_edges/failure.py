@@ -21,6 +21,18 @@ class Unavailable(ConnectionError):
     """An edge (the bus, the object store) does not answer. No message's fault: no attempt is counted."""
 
 
+class Busy(Unavailable):
+    """Somebody outside lets us wait: a site that asks for patience, or one that is asked by enough of us. No attempt is counted.
+
+    Attributes:
+        retry_after_s: when to ask again.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
 class MissingObject(Permanent):
     """A fact names an object that the store does not have."""
 

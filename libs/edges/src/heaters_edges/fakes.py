@@ -5,12 +5,16 @@ import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from heaters_contracts.fact import Fact, Told, encode
 
 from heaters_edges.bus import Ack, Stale, Stored
 from heaters_edges.failure import MissingObject
+from heaters_edges.register import Decide
+
+T = TypeVar("T")
 
 
 class MemoryBus:
@@ -75,6 +79,18 @@ class FolderStore:
         shutil.copyfile(path, target)
         self._sha256[key] = sha256
 
+    def put_first(self, data: bytes, key: str) -> bool:
+        """Write a new file."""
+        self.requests.append(("put_first", key))
+        target = self._folder / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with target.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            return False
+        return True
+
     def get(self, key: str, path: Path) -> None:
         """Copy a file out."""
         self.requests.append(("get", key))
@@ -108,3 +124,17 @@ class FolderStore:
         if not target.exists():
             raise MissingObject(f"there is no object {key} in {self._folder}")
         return target
+
+
+class MemoryRegister:
+    """Shared values in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def change(self, key: str, decide: Decide[T]) -> T:
+        """Change a value; nobody else can meanwhile."""
+        new, answer = decide(self.values.get(key))
+        if new is not None:
+            self.values[key] = new
+        return answer

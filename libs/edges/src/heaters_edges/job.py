@@ -6,6 +6,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much of a job is done, and how fast it goes; units are the job's own (bytes of a download, frames of a segment).
+
+    Attributes:
+        done: units that are done.
+        total: units in all, or None where nobody knows.
+        per_s: units a second, lately.
+        left_s: seconds that the rest takes at this pace, or None.
+    """
+
+    done: int
+    total: int | None
+    per_s: float
+    left_s: float | None
+
+
 @dataclass(slots=True)
 class Job:
     """One attempt at one message. Edges add to its counters as they move bytes and wait for children."""
@@ -15,6 +32,8 @@ class Job:
     memory_bytes: int
     report: Callable[[float], None] = lambda _: None
     """Takes the share that is done, 0 to 1; may be called often."""
+    pace: Pace | None = None
+    """How fast it goes, as it was told last."""
     cpu_s: float = 0.0
     read_bytes: int = 0
     written_bytes: int = 0

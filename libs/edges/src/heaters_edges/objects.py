@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from heaters_contracts.ids import sha256_of
 from heaters_contracts.objects import ObjectRef
 
 from heaters_edges import job as jobs
@@ -39,6 +40,10 @@ _ABANDONED_S = 3600
 """A file that is being fetched is written to all the time; one that was not for so long has lost its writer."""
 
 
+_GIVEN_UP_S = 24 * 3600
+"""What was begun and not gone on with for so long will not be."""
+
+
 def sha256_of_file(path: Path) -> str:
     """Hex sha256 of a file's content, streaming."""
     with path.open("rb") as file:
@@ -53,11 +58,12 @@ class Objects:
         self._files = cache_dir / "objects"
         self._desks = cache_dir / "work"
         self._masters = cache_dir / "masters"
+        self._kept = cache_dir / "begun"
         self._lock = cache_dir / "evict.lock"
         self._limit_bytes = limit_bytes
         self._free_space_bytes = free_space_bytes
         self._written_since_sweep = 0
-        for folder in (self._files, self._desks):
+        for folder in (self._files, self._desks, self._kept):
             folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -71,6 +77,32 @@ class Objects:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
+
+    @contextmanager
+    def begun(self, name: str) -> Iterator[Path]:
+        """A folder for a job that may go on where it was broken off: it stays when the job fails, and goes when it succeeds.
+
+        Args:
+            name: of the job; the same one on this node finds the same folder.
+
+        Raises:
+            TryLater: another process works in it now.
+        """
+        folder = self._kept / sha256_of(name)[:32]
+        folder.mkdir(exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TryLater(f"another process of this node is at work on {name}") from None
+            if os.fstat(held).st_nlink == 0:
+                raise TryLater(f"another process of this node has just ended its work on {name}")
+            os.utime(folder)
+            yield folder
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
             os.close(held)
 
     @asynccontextmanager
@@ -100,9 +132,11 @@ class Objects:
             raise MissingObject(f"there is no object {key}")
         size, digest = found
         if digest is None:
+            self.require_space(size)
             with self.desk() as desk:
                 await asyncio.to_thread(self.store.get, key, desk / "object")
                 digest = await asyncio.to_thread(sha256_of_file, desk / "object")
+                await asyncio.to_thread(self._keep, desk / "object", self._files / key)  # the next stage reads it here
         return ObjectRef(key=key, bytes=size, sha256=digest)
 
     async def put(
@@ -268,7 +302,9 @@ class Objects:
             except BlockingIOError:
                 return 0  # another process of this node is at it
             for folder in self._desks.iterdir():
-                self._clear_if_left(folder)
+                self._clear_if_left(folder, after_s=60)  # before, it may be between being made and being locked
+            for folder in self._kept.iterdir():
+                self._clear_if_left(folder, after_s=_GIVEN_UP_S)
             self._clear_old_pieces()
             files, in_use = [], 0
             for path in self._files.rglob("*"):
@@ -313,10 +349,10 @@ class Objects:
                     shutil.rmtree(folder, ignore_errors=True)
 
     @staticmethod
-    def _clear_if_left(folder: Path) -> None:
+    def _clear_if_left(folder: Path, *, after_s: float) -> None:
         try:
-            if time.time() - folder.stat().st_mtime < 60:
-                return  # it may be between being made and being locked
+            if time.time() - folder.stat().st_mtime < after_s:
+                return
             held = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:
             return

@@ -51,6 +51,11 @@ class Service:
         self._server: uvicorn.Server | None = None
         self._wrong: str | None = None
 
+    @property
+    def bus(self) -> Bus:
+        """The connection, for what a handler's own edge keeps in a bucket; it is open while work is done."""
+        return self._bus
+
     def run(self, duties: list[Duty], *, preload: Sequence[str] = ()) -> None:
         """Work until SIGTERM.
 

@@ -22,6 +22,7 @@ from heaters_edges.telemetry import S3_BYTES, S3_REQUESTS
 
 _MULTIPART = TransferConfig(multipart_threshold=32 * 1024**2, multipart_chunksize=16 * 1024**2, max_concurrency=4)
 _ABSENT = {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}
+_TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _CORS = {
     "CORSRules": [
         {
@@ -67,6 +68,9 @@ class Store(Protocol):
 
     def put(self, path: Path, key: str, *, content_type: str, sha256: str, storage_class: str | None = None) -> None:
         """Store a file under a key, whole or not at all."""
+
+    def put_first(self, data: bytes, key: str) -> bool:
+        """Store a few bytes unless there is such an object already: of several that try at once, one wins. Returns whether we did."""
 
     def get(self, key: str, path: Path) -> None:
         """Write an object to a file."""
@@ -155,6 +159,23 @@ class S3Store:
             parts = -(-size // _MULTIPART.multipart_chunksize)
             S3_REQUESTS.labels(jobs.current().stage, "put").inc(parts + 1)
         S3_BYTES.labels(jobs.current().stage, "put").inc(size)
+
+    def put_first(self, data: bytes, key: str) -> bool:
+        """One conditional PUT (RFC 9110, section 13.1.2)."""
+
+        def attempt() -> bool:
+            try:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*", ContentType="application/json"
+                )
+            except ClientError as problem:
+                if str(problem.response.get("Error", {}).get("Code", "")) in _TAKEN:
+                    return False
+                raise
+            return True
+
+        won: bool = self._call("put_first", attempt, key)
+        return won
 
     def get(self, key: str, path: Path) -> None:
         """Write an object to a file, streaming."""

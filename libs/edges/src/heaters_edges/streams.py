@@ -3,7 +3,7 @@
 import logging
 
 import nats
-from heaters_contracts.pipeline import ATTEMPTS_BUCKET, PAUSED_BUCKET
+from heaters_contracts.pipeline import ATTEMPTS_BUCKET, PAUSED_BUCKET, SITES_BUCKET
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, StreamConfig
 from nats.js.errors import BucketNotFoundError, NotFoundError
@@ -28,6 +28,7 @@ async def migrate(settings: Settings, *, replicas: int = 1) -> None:
                 await js.add_consumer(stream, consumer)
         await _bucket(js, KeyValueConfig(ATTEMPTS_BUCKET, ttl=3 * DAY_S, replicas=replicas))
         await _bucket(js, KeyValueConfig(PAUSED_BUCKET, replicas=replicas))
+        await _bucket(js, KeyValueConfig(SITES_BUCKET, ttl=2 * DAY_S, replicas=replicas))
     finally:
         await client.close()
     log.info("streams, consumers and buckets are in place")

@@ -3,8 +3,11 @@
 import hashlib
 import json
 import os
+import queue
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +37,7 @@ from heaters_downloader.core import (
     shown,
     title_of,
 )
+from heaters_downloader.space import Reservation, reserved
 
 _CHUNK_BYTES = 1 << 20
 _HEADERS = {
@@ -75,7 +79,7 @@ def fetch(url: str, out: Path, *, policy: AddressPolicy, limits: Limits, progres
         ForbiddenAddress, UnsupportedScheme, Gone, NeedsCredentials, TooLarge, UntrustedCertificate, Refused: for good.
         IsPage: a page or a manifest, a kind of NotAVideo.
         NotAVideo: something else that is no video.
-        TryLater: the server is busy or broken, or the connection is.
+        Throttled, NoSpace, TryLater: the server is busy or broken, or the connection is, or our disk is full.
     """
     part = _Part(out)
     with _client(policy, limits) as client, _told(url):
@@ -94,7 +98,8 @@ def fetch(url: str, out: Path, *, policy: AddressPolicy, limits: Limits, progres
             total = _total_bytes(response, started)
             if total is not None and total > limits.bytes_max:
                 raise TooLarge(f"{shown(final)} has {total:,} bytes; the limit is {limits.bytes_max:,}")
-            size, sha256 = part.receive(response, started, total, limits, progress)
+            with reserved(out.parent, (total or 0) - started if total else 0, free_bytes=limits.free_bytes) as room:
+                size, sha256 = part.receive(response, started, total, limits, progress, room)
             title = title_of(final, response.headers.get("Content-Disposition"))
     if size == 0:
         part.forget()
@@ -129,32 +134,46 @@ class _Part:
         return {"Range": f"bytes={started}-", "If-Range": str(json.loads(self._about.read_text())["validator"])}
 
     def receive(
-        self, response: httpx.Response, started: int, total: int | None, limits: Limits, progress: Progress | None
+        self,
+        response: httpx.Response,
+        started: int,
+        total: int | None,
+        limits: Limits,
+        progress: Progress | None,
+        room: Reservation,
     ) -> tuple[int, str]:
         """Write what comes after the first `started` bytes. Returns the whole file's size and hash."""
-        digest = hashlib.sha256()
-        if started:
-            with self._data.open("rb") as before:
-                while chunk := before.read(_CHUNK_BYTES):
+        ends = time.monotonic() + limits.total_s
+        with _Hash() as digest, self._data.open("r+b" if started else "wb") as file:
+            if started:
+                while file.tell() < started and (chunk := file.read(min(_CHUNK_BYTES, started - file.tell()))):
                     digest.update(chunk)
-        else:
-            self._remember(response)
-        size = told = started
-        with self._data.open("r+b" if started else "wb") as file:
+            else:
+                self._remember(response)
+            size = told = started
             file.seek(started)
-            for chunk in response.iter_bytes():  # as it comes: what is buffered would be lost with the connection
+            packed = "Content-Encoding" in response.headers
+            # As it comes: what is buffered would be lost with the connection.
+            for chunk in response.iter_bytes() if packed else response.iter_raw():
                 size += len(chunk)
                 if size > limits.bytes_max:
                     self.forget()
                     raise TooLarge(f"{shown(str(response.url))} goes on after {limits.bytes_max:,} bytes, the limit")
                 file.write(chunk)
                 digest.update(chunk)
-                if progress is not None and (size - told >= _CHUNK_BYTES or size == total):
+                if size - told >= _CHUNK_BYTES or size == total:
                     told = size
-                    progress(size, total)
+                    if time.monotonic() > ends:
+                        raise TryLater(
+                            f"{shown(str(response.url))} was not here within {limits.total_s:g} s; it will be gone on with"
+                        )
+                    if total is not None:
+                        room.shrink(total - size)
+                    if progress is not None:
+                        progress(size, total)
         if total is not None and size != total:
             raise TryLater(f"{shown(str(response.url))} said {total:,} bytes and sent {size:,}")
-        return size, digest.hexdigest()
+        return size, digest.hex
 
     def _remember(self, response: httpx.Response) -> None:
         # Only a strong validator can vouch that the rest belongs to the same file (RFC 9110, section 13.1.5).
@@ -172,6 +191,33 @@ class _Part:
     def finish(self) -> None:
         os.replace(self._data, self.out)
         self._about.unlink(missing_ok=True)
+
+
+class _Hash:
+    """sha256 in a thread of its own, beside the one that receives: hashlib lets go of the interpreter while it works."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=64)
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self.hex = ""
+
+    def __enter__(self) -> "_Hash":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._chunks.put(None)
+        self._thread.join()
+        self.hex = self._sha256.hexdigest()
+
+    def _work(self) -> None:
+        while (chunk := self._chunks.get()) is not None:
+            self._sha256.update(chunk)
+
+    def update(self, chunk: bytes) -> None:
+        """The next bytes."""
+        self._chunks.put(chunk)
 
 
 class _CheckedBackend(httpcore.NetworkBackend):

@@ -1,4 +1,4 @@
-"""Videos on pages and in streams: the only module that imports yt-dlp.
+"""Videos on pages and in streams: what asks yt-dlp.
 
 yt-dlp opens its own connections, many of them, to addresses that pages name. So while it runs, `socket` itself is guarded in
 this whole process: names resolve to allowed addresses only, and no socket connects to another one. That is meant for a child
@@ -7,73 +7,68 @@ process which does nothing else; it is undone at the end.
 
 import contextlib
 import hashlib
+import io
+import json
 import os
-import socket
-import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from heaters_media.errors import BadMedia
+from heaters_media.join import Tracks, join, tracks_of
 from yt_dlp import YoutubeDL
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.extractor import gen_extractor_classes
 from yt_dlp.globals import plugin_dirs
-from yt_dlp.networking.exceptions import CertificateVerifyError, HTTPError, TransportError
-from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
-from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, UnsupportedError, YoutubeDLError
 
+from heaters_downloader import beside
 from heaters_downloader.core import (
     AddressPolicy,
     Fetched,
-    ForbiddenAddress,
-    Gone,
     Limits,
-    ManyVideos,
-    NeedsCredentials,
+    Listed,
     NotAVideo,
+    Part,
+    Playlist,
     Progress,
     Quality,
     QualityLost,
     QualityRecord,
-    Refused,
     TooLarge,
+    TooLong,
     TryLater,
+    UnsupportedStream,
+    Wishes,
     best_of,
     checked_url,
+    fell_short,
     formats,
     lost,
-    refusal_of,
-    retry_after_s,
     safe_title,
     shown,
 )
-from heaters_downloader.fetch import IsPage, NoSuchHost, UntrustedCertificate, fetch
+from heaters_downloader.fetch import IsPage, fetch
+from heaters_downloader.guard import guarded, put
+from heaters_downloader.space import Reservation, reserved
+from heaters_downloader.ytdlp_errors import told
 
 Info = dict[str, Any]
 
 _PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments", "ism"})
 """What yt-dlp downloads itself; for others (rtmp, rtsp, mms) it would start programs that we could not guard."""
+_PLAIN = frozenset({"http", "https"})
 
 _HANDLERS = frozenset({"Urllib", "Requests"})
 """Its ways to ask that go through Python's `socket`. libcurl resolves names on its own."""
 
 _SITE_FIELDS = (
-    "id",
-    "extractor_key",
-    "webpage_url",
-    "uploader",
-    "channel",
-    "upload_date",
-    "license",
-    "description",
-    "language",
-    "availability",
+    *("id", "extractor_key", "webpage_url", "uploader", "channel", "upload_date", "license", "description"),
+    *("language", "availability"),
 )
 _SITE_CHARACTERS = 2000
-
 _TYPES = {
     "mp4": "video/mp4",
     "m4v": "video/mp4",
@@ -81,12 +76,8 @@ _TYPES = {
     "webm": "video/webm",
     "mov": "video/quicktime",
 }
-
-_GUARD = threading.Lock()
-
-
-class UnsupportedStream(Refused):
-    """A stream of a kind that is not downloaded here: protected, live, or of another protocol than HTTP(S)."""
+_MEMORY = "request.json"
+"""Which versions a folder holds the beginnings of."""
 
 
 def knows(url: str) -> bool:
@@ -101,9 +92,9 @@ def bring(
     *,
     policy: AddressPolicy,
     limits: Limits,
+    wishes: Wishes | None = None,
     progress: Progress | None = None,
-    allow_quality_loss: bool = False,
-) -> Fetched:
+) -> Fetched | Playlist:
     """Bring the video at an address, whether the address is a file, a page or a stream.
 
     A site that yt-dlp knows by name is asked by it. Any other address is fetched; should its answer turn out to be a page,
@@ -114,11 +105,11 @@ def bring(
         out_dir: an existing folder, for this video alone; a part of an earlier attempt in it is gone on with.
         policy: which addresses may be reached.
         limits: of bytes, time and redirects.
+        wishes: how sites are asked; None for nothing special.
         progress: told now and then.
-        allow_quality_loss: take less than the site offers, where all of it cannot be had.
 
     Returns:
-        What is in `out_dir` now.
+        What is in `out_dir` now; or, of a playlist or channel, its videos, none of which was brought.
 
     Raises:
         Refused: or what derives from it, for good; see `fetch` and `download_page`.
@@ -128,9 +119,7 @@ def bring(
     if not knows(url):
         with contextlib.suppress(IsPage):
             return fetch(url, out_dir / "source", policy=policy, limits=limits, progress=progress)
-    return download_page(
-        url, out_dir, policy=policy, limits=limits, progress=progress, allow_quality_loss=allow_quality_loss
-    )
+    return download_page(url, out_dir, policy=policy, limits=limits, wishes=wishes, progress=progress)
 
 
 def download_page(
@@ -139,40 +128,66 @@ def download_page(
     *,
     policy: AddressPolicy,
     limits: Limits,
+    wishes: Wishes | None = None,
     progress: Progress | None = None,
-    allow_quality_loss: bool = False,
-) -> Fetched:
+) -> Fetched | Playlist:
     """Bring the one video that a page or a stream's manifest holds, at the best quality it offers.
+
+    Picture and sound that come apart, and streams, are put into one plain file afterwards, packet by packet. What the file then
+    holds is compared with what the site offered.
 
     Args:
         url: http or https.
-        out_dir: an existing folder, for this video alone.
+        out_dir: an existing folder, for this video alone; what an earlier attempt left of the same versions is gone on with.
         policy: which addresses may be reached; guarded in the whole process while this runs.
         limits: of bytes and time.
+        wishes: how the site is asked.
         progress: told now and then.
-        allow_quality_loss: take less than what is offered, and say so in the record, instead of refusing.
 
     Returns:
-        The file, its quality beside what was offered, and what the site says of it.
+        The file, its quality beside what was offered, and what the site says of it; or the videos of a playlist.
 
     Raises:
         NotAVideo: no video is found there.
-        ManyVideos: a playlist or a channel.
         QualityLost: what was got is less than what was offered.
-        UnsupportedStream, ForbiddenAddress, UnsupportedScheme, Gone, NeedsCredentials, TooLarge, Refused: for good.
-        TryLater: another time.
+        UnsupportedStream, ForbiddenAddress, UnsupportedScheme, Gone, NeedsCredentials, TooLarge, TooLong, Refused: for good.
+        Throttled, NoSpace, TryLater: another time.
     """
     checked_url(url)
-    can_merge = bool(FFmpegPostProcessor().available)
-    options = _options(out_dir, limits, progress) | {"format": formats(can_merge=can_merge)}
-    with _isolated(), _guarded(policy) as guard, _told(url, guard), _Ydl(options) as ydl:
-        info = _only_video(ydl.extract_info(url, download=False), url)
-        _expect_supported(info, url, limits)
-        record = _record(info, can_merge=can_merge)
-        if record.lost and not allow_quality_loss:
-            raise QualityLost(f"{shown(url)} would lose {record.lost}{f' ({record.note})' if record.note else ''}")
-        done = ydl.process_ie_result(info, download=True)
-    path = _downloaded(done, url)
+    wishes = wishes or Wishes()
+    meter = _Meter(limits, progress)
+    options = _options(out_dir, limits, meter, wishes)
+    with (
+        _isolated(),
+        guarded(policy) as guard,
+        told(url, guard, wishes.secrets()),
+        _Ydl(options) as ydl,
+        _no_programs(),
+    ):
+        info = ydl.extract_info(url, download=False)
+        videos = _videos(info, url)
+        if len(videos) > 1:
+            return _playlist(info, videos, url, limits)
+        found = videos[0]
+        if found.get("_type") in ("url", "url_transparent"):
+            found = _videos(ydl.extract_info(str(found["url"]), download=False), url)[0]
+        _expect_supported(found, url, limits)
+        chosen = _chosen(found)
+        record = _record(found, chosen)
+        if record.lost and not wishes.allow_quality_loss:
+            raise QualityLost(f"{shown(url)} would lose {record.lost}")
+        _remember(out_dir, found, chosen)
+        needed = _needed_bytes(chosen, found)
+        meter.total = needed or None
+        with reserved(out_dir, _room(needed, chosen, out_dir), free_bytes=limits.free_bytes) as room:
+            meter.room = room
+            pieces = [_piece(ydl, found, version, number, out_dir, url) for number, version in enumerate(chosen)]
+        extras, missed = beside.collect(ydl, found, out_dir)
+        title, site = _title(found), _site(found)
+    path, tracks = _one_file(pieces, chosen, out_dir, url)
+    record = _measured(record, tracks)
+    if record.lost and not wishes.allow_quality_loss:
+        raise QualityLost(f"{shown(url)} has lost {record.lost}: it came with less than it was said to have")
     size = path.stat().st_size
     if size > limits.bytes_max:
         raise TooLarge(f"{shown(url)} has {size:,} bytes; the limit is {limits.bytes_max:,}")
@@ -183,9 +198,12 @@ def download_page(
         bytes=size,
         sha256=sha256,
         content_type=_TYPES.get(path.suffix[1:], "application/octet-stream"),
-        title=_title(done),
+        title=title,
         quality=record,
-        site=_site(done),
+        site=site,
+        beside=tuple(extras),
+        chapters=_chapters(found),
+        missed=tuple(missed),
     )
 
 
@@ -214,26 +232,42 @@ class _Ydl(YoutubeDL):  # type: ignore[misc]  # yt-dlp ships no types, so its cl
         )
 
 
-def _options(out_dir: Path, limits: Limits, progress: Progress | None) -> Info:
-    done_bytes: dict[str, int] = {}
+class _Meter:
+    """Counts what comes, and stops what goes on for too long."""
 
-    def watch(state: Mapping[str, Any]) -> None:
+    def __init__(self, limits: Limits, progress: Progress | None) -> None:
+        self._limits = limits
+        self._progress = progress
+        self._ends = time.monotonic() + limits.total_s
+        self._bytes: dict[str, int] = {}
+        self.total: int | None = None
+        self.room: Reservation | None = None
+
+    def __call__(self, state: Mapping[str, Any]) -> None:
         # Picture and sound come as files of their own: their bytes count together.
-        done_bytes[str(state.get("filename"))] = int(state.get("downloaded_bytes") or 0)
-        got = sum(done_bytes.values())
-        if got > limits.bytes_max:
-            raise TooLarge(f"the download goes on after {limits.bytes_max:,} bytes, the limit")
-        if progress is not None:
-            total = state.get("total_bytes")
-            progress(got, int(total) if total and len(done_bytes) == 1 else None)
+        name = str(state.get("filename"))
+        self._bytes[name] = int(state.get("downloaded_bytes") or self._bytes.get(name, 0))
+        got = sum(self._bytes.values())
+        if got > self._limits.bytes_max:
+            raise TooLarge(f"the download goes on after {self._limits.bytes_max:,} bytes, the limit")
+        if time.monotonic() > self._ends:
+            raise TryLater(f"the download was not done within {self._limits.total_s:g} s; it will be gone on with")
+        if self.room is not None and self.total:
+            self.room.shrink(self.total - got)
+        if self._progress is not None:
+            said = state.get("total_bytes") if len(self._bytes) == 1 else None
+            total = max(got, int(said or self.total or 0)) or None
+            self._progress(got, total if said or self.total else None)
 
+
+def _options(out_dir: Path, limits: Limits, meter: _Meter, wishes: Wishes) -> Info:
     return {
         "quiet": True,
         "noprogress": True,
         "color": "never",
         "logger": _Log(),
-        "outtmpl": {"default": str(out_dir / "source.%(ext)s").replace("%", "%%").replace("%%(ext)s", "%(ext)s")},
-        "merge_output_format": "mp4/mkv",
+        "format": formats(),
+        "paths": {"home": str(out_dir)},  # where it tries versions that it does not trust
         "proxy": "",  # none, those of the environment neither
         "cachedir": False,
         "enable_file_urls": False,
@@ -244,7 +278,8 @@ def _options(out_dir: Path, limits: Limits, progress: Progress | None) -> Info:
         "hls_prefer_native": True,
         "fixup": "never",
         "noplaylist": True,
-        "playlistend": 2,  # enough to know that there are many
+        "extract_flat": "in_playlist",
+        "playlistend": limits.entries_max + 1,
         "socket_timeout": limits.read_s,
         "retries": 3,
         "fragment_retries": 3,
@@ -253,40 +288,132 @@ def _options(out_dir: Path, limits: Limits, progress: Progress | None) -> Info:
         "concurrent_fragment_downloads": 4,
         "continuedl": True,
         "overwrites": False,
-        "progress_hooks": [watch],
+        "progress_hooks": [meter],
+        "cookiefile": io.StringIO(wishes.cookies) if wishes.cookies else None,  # a stream: nothing is written back
+        "extractor_args": {
+            name: {key: list(values) for key, values in arguments.items()}
+            for name, arguments in wishes.extractor_args.items()
+        },
+        **wishes.options,
     }
 
 
-def _only_video(info: Info | None, url: str) -> Info:
+def _videos(info: Info | None, url: str) -> list[Info]:
+    """The one video of a page, or the videos of a playlist."""
     if info is None:
         raise NotAVideo(f"{shown(url)}: no video was found")
-    if info.get("_type", "video") == "video":
-        return info
+    if info.get("_type", "video") not in ("playlist", "multi_video"):
+        return [info]
     entries = [entry for entry in info.get("entries") or () if entry]
     if not entries:
         raise NotAVideo(f"{shown(url)}: no video was found")
-    if len(entries) > 1:
-        raise ManyVideos(f"{shown(url)} holds several videos; ask for each by its own address")
-    return _only_video(entries[0], url)
+    return _videos(entries[0], url) if len(entries) == 1 else entries
+
+
+def _playlist(info: Info, entries: list[Info], url: str, limits: Limits) -> Playlist:
+    listed: dict[str, Listed] = {}
+    for entry in entries:
+        flat = entry.get("_type") in ("url", "url_transparent")
+        own = entry.get("url") if flat else entry.get("webpage_url")
+        if not flat and own in (None, url, info.get("webpage_url")):
+            own = entry.get("url") or (entry.get("formats") or [{}])[-1].get("url")  # several videos on one page
+        if own and urlsplit(str(own)).scheme in ("http", "https"):
+            name = str(entry.get("id") or hashlib.sha256(str(own).encode()).hexdigest()[:16])[:128]
+            listed.setdefault(name, Listed(name, str(own), safe_title(str(entry.get("title") or ""))))
+    if not listed:
+        raise NotAVideo(f"{shown(url)}: a list of videos without addresses")
+    videos = tuple(listed.values())
+    known = max(int(info.get("playlist_count") or 0), len(videos))
+    kept = videos[: limits.entries_max]
+    return Playlist(safe_title(str(info.get("title") or "")), kept, known - len(kept))
 
 
 def _chosen(info: Info) -> list[Info]:
     return list(info.get("requested_formats") or [info])
 
 
+def _protocol(version: Info) -> str:
+    return str(version.get("protocol") or urlsplit(str(version.get("url"))).scheme)
+
+
 def _expect_supported(info: Info, url: str, limits: Limits) -> None:
     if info.get("is_live"):
         raise UnsupportedStream(f"{shown(url)} is live; it can be brought when it is over")
+    duration_s = info.get("duration")
+    if duration_s and float(duration_s) > limits.duration_max_s:
+        raise TooLong(f"{shown(url)} lasts {float(duration_s):.0f} s; the limit is {limits.duration_max_s} s")
     chosen = _chosen(info)
     for version in chosen:
         if version.get("has_drm"):
             raise UnsupportedStream(f"{shown(url)} is protected (DRM)")
-        protocol = str(version.get("protocol") or urlsplit(str(version.get("url"))).scheme)
-        if protocol not in _PROTOCOLS:
-            raise UnsupportedStream(f"{shown(url)} is sent by {protocol[:40]!r}, which is not supported")
+        if _protocol(version) not in _PROTOCOLS:
+            raise UnsupportedStream(f"{shown(url)} is sent by {_protocol(version)[:40]!r}, which is not supported")
     said = sum(int(version.get("filesize") or 0) for version in chosen)
     if said > limits.bytes_max:
         raise TooLarge(f"{shown(url)} has {said:,} bytes; the limit is {limits.bytes_max:,}")
+
+
+def _needed_bytes(chosen: Sequence[Info], info: Info) -> int:
+    """How much will come, as far as the site lets one guess; 0 where it does not."""
+    duration_s = float(info.get("duration") or 0)
+    return sum(
+        int(v.get("filesize") or v.get("filesize_approx") or float(v.get("tbr") or 0) * 125 * duration_s)
+        for v in chosen
+    )
+
+
+def _room(needed: int, chosen: Sequence[Info], out_dir: Path) -> int:
+    """Room for what is still to come, and once more where it is put into another file afterwards."""
+    here = sum(path.stat().st_size for path in out_dir.glob("piece-*"))
+    again = 0 if len(chosen) == 1 and _protocol(chosen[0]) in _PLAIN else needed
+    return max(0, needed - here) + again
+
+
+def _remember(out_dir: Path, info: Info, chosen: Sequence[Info]) -> None:
+    """Write down what is fetched; if a folder holds the beginnings of anything else, they are worth nothing."""
+    about = {
+        "video": [info.get("extractor_key"), info.get("id")],
+        # Addresses may be signed anew each time: what they lead to is told by what the site says of the version.
+        "versions": [
+            [v.get("format_id"), v.get("filesize"), v.get("tbr"), urlsplit(str(v.get("url"))).path] for v in chosen
+        ],
+    }
+    memory, said = out_dir / _MEMORY, json.dumps(about)
+    # Where nobody says how long a plain file is, nobody would notice that it has changed.
+    unsure = any(_protocol(version) in _PLAIN and not version.get("filesize") for version in chosen)
+    if unsure or not memory.is_file() or memory.read_text() != said:
+        for old in out_dir.iterdir():
+            if old.is_file():
+                old.unlink()
+        memory.write_text(said)
+
+
+def _piece(ydl: Any, info: Info, version: Info, number: int, out_dir: Path, url: str) -> Path:
+    """Bring one of the chosen versions."""
+    path = out_dir / f"piece-{number}"
+    if not path.is_file():
+        alone = {name: value for name, value in info.items() if name != "requested_formats"}
+        done, _ = ydl.dl(str(path), {**alone, **version})
+        if not done or not path.is_file():
+            raise TryLater(f"{shown(url)}: the download ended without a file")
+    return path
+
+
+def _one_file(pieces: Sequence[Path], chosen: Sequence[Info], out_dir: Path, url: str) -> tuple[Path, Tracks]:
+    """What came, as one plain file, and what that holds."""
+    try:
+        if len(pieces) == 1 and _protocol(chosen[0]) in _PLAIN:
+            tracks = tracks_of(pieces[0])
+            whole = (
+                out_dir / f"source.{tracks.container if tracks.container in _TYPES else chosen[0].get('ext') or 'bin'}"
+            )
+            return pieces[0].rename(whole), tracks
+        whole, tracks = join(pieces, out_dir / "source")
+    except BadMedia as error:
+        raise NotAVideo(f"{shown(url)}: what came is no video: {error}") from None
+    for piece in pieces:
+        piece.unlink()
+    return whole, tracks
 
 
 def _quality(version: Info) -> Quality:
@@ -300,21 +427,35 @@ def _quality(version: Info) -> Quality:
     )
 
 
-def _record(info: Info, *, can_merge: bool) -> QualityRecord:
+def _record(info: Info, chosen: Sequence[Info]) -> QualityRecord:
     offered = best_of([_quality(version) for version in info.get("formats") or [info]])
-    parts = [_quality(version) for version in _chosen(info)]
+    parts = [_quality(version) for version in chosen]
     got = best_of(parts)
     if all(part.audio == "none" for part in parts):
         got = replace(got, audio="none")
-    less = lost(offered, got)
-    note = "without ffmpeg, separate picture and sound cannot be joined" if less and not can_merge else None
-    return QualityRecord(offered=offered, got=got, lost=less, note=note)
+    return QualityRecord(offered=offered, got=got, lost=lost(offered, got))
+
+
+def _measured(record: QualityRecord, tracks: Tracks) -> QualityRecord:
+    """The record with what the file itself says in the place of what its site called it."""
+    rate = round(1000 * tracks.rate[0] / tracks.rate[1]) if tracks.rate else None
+    got = Quality(tracks.height_px, rate, tracks.video, tracks.audio or "none", tracks.container)
+    return replace(record, got=got, lost=record.lost or fell_short(record.got, got))
 
 
 def _title(info: Info) -> str:
     title = str(info.get("title") or "")
     # The videos of a page without a site of its own are numbered even where there is only one.
     return safe_title(title.removesuffix(" (1)") if info.get("extractor_key") == "HTML5MediaEmbed" else title)
+
+
+def _chapters(info: Info) -> tuple[Part, ...]:
+    found = []
+    for chapter in info.get("chapters") or ():
+        start, end = chapter.get("start_time"), chapter.get("end_time")
+        if start is not None and end is not None and 0 <= start < end:
+            found.append(Part(safe_title(str(chapter.get("title") or "")), round(start * 1000), round(end * 1000)))
+    return tuple(found[:500])
 
 
 def _site(info: Info) -> dict[str, str]:
@@ -324,89 +465,18 @@ def _site(info: Info) -> dict[str, str]:
     return said
 
 
-def _downloaded(done: Info, url: str) -> Path:
-    files = [Path(str(item["filepath"])) for item in done.get("requested_downloads") or () if item.get("filepath")]
-    if len(files) != 1 or not files[0].is_file():
-        raise TryLater(f"{shown(url)}: the download ended without a file")
-    return files[0]
-
-
-@dataclass
-class _Guard:
-    """The policy, the addresses that it allowed by name, and what it refused."""
-
-    policy: AddressPolicy
-    allowed: set[tuple[str, int]] = field(default_factory=set)
-    refusals: list[str] = field(default_factory=list)
-
-    def check(self, host: str, port: int, address: str) -> None:
-        if reason := self.policy.refusal(host, port, address):
-            self.refusals.append(reason)
-            raise ForbiddenAddress(reason)
-        self.allowed.add((address, port))
-
-
 @contextlib.contextmanager
-def _guarded(policy: AddressPolicy) -> Iterator[_Guard]:
-    """Let Python's sockets reach allowed addresses only, in the whole process, until the end of the block.
-
-    Both the resolver and the connection are checked. The resolver knows the name, which the allow-list speaks of; the
-    connection is what counts, so that no second look-up can lead elsewhere.
-    """
-    guard = _Guard(policy)
-    resolve = socket.getaddrinfo
-
-    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        found = resolve(host, port, *args, **kwargs)
-        name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
-        for *_, address in found:
-            guard.check(name, int(address[1]), str(address[0]))
-        return found
-
-    def connect(self: socket.socket, address: Any) -> None:
-        _expect_allowed(guard, self, address)
-        super(socket.socket, self).connect(address)
-
-    def connect_ex(self: socket.socket, address: Any) -> int:
-        _expect_allowed(guard, self, address)
-        return super(socket.socket, self).connect_ex(address)
+def _no_programs() -> Iterator[None]:
+    """yt-dlp starts no other program for a stream: its connections could not be checked."""
 
     def ffmpeg_download(*_: Any, **__: Any) -> bool:
         raise UnsupportedStream(
             "only an outside ffmpeg could download this stream, and its connections cannot be checked"
         )
 
-    with _GUARD, contextlib.ExitStack() as undo:
-        for owner, name, stand_in in (
-            (socket, "getaddrinfo", getaddrinfo),
-            (socket.socket, "connect", connect),
-            (socket.socket, "connect_ex", connect_ex),
-            (FFmpegFD, "real_download", ffmpeg_download),
-        ):
-            _put(undo, owner, name, stand_in)
-        yield guard
-
-
-def _put(undo: contextlib.ExitStack, owner: Any, name: str, stand_in: Any) -> None:
-    if name in vars(owner):
-        undo.callback(setattr, owner, name, vars(owner)[name])
-    else:
-        undo.callback(delattr, owner, name)
-    setattr(owner, name, stand_in)
-
-
-def _expect_allowed(guard: _Guard, sock: socket.socket, address: Any) -> None:
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    host, port = str(address[0]), int(address[1])
-    if (host, port) not in guard.allowed:
-        # No address that was looked up: a literal, or a name for the C library, which would resolve it unseen.
-        try:
-            guard.check(host, port, host)
-        except ForbiddenAddress:
-            raise
-        except ValueError as error:
-            raise ForbiddenAddress(f"{host} was not resolved and checked before") from error
+    with contextlib.ExitStack() as undo:
+        put(undo, FFmpegFD, "real_download", ffmpeg_download)
+        yield
 
 
 @contextlib.contextmanager
@@ -420,97 +490,3 @@ def _isolated() -> Iterator[None]:
         plugin_dirs.value = before
         if named is None:
             del os.environ["YTDLP_NO_PLUGINS"]
-
-
-@contextlib.contextmanager
-def _told(url: str, guard: _Guard) -> Iterator[None]:
-    """What yt-dlp raises, in our words."""
-    try:
-        yield
-    except (Refused, TryLater) as error:
-        raise error
-    except YoutubeDLError as error:
-        if guard.refusals:
-            raise ForbiddenAddress(guard.refusals[0]) from error
-        raise _refusal(error, url) from error
-
-
-_CREDENTIALS = (
-    "private",
-    "log in",
-    "login",
-    "sign in",
-    "members",
-    "subscri",
-    "password",
-    "cookies",
-    "premium",
-    "purchase",
-)
-_BOT_WALL = ("not a bot", "too many requests", "rate-limit", "captcha")
-_GONE = (
-    "removed",
-    "deleted",
-    "no longer available",
-    "unavailable",
-    "not available",
-    "does not exist",
-    "not found",
-    "terminated",
-)
-
-
-def _refusal(error: YoutubeDLError, url: str) -> Exception:
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, Refused | TryLater):
-            return cause
-    for cause in causes:
-        if isinstance(cause, HTTPError):
-            wait_s = retry_after_s(cause.response.headers.get("Retry-After"), datetime.now(UTC))
-            return refusal_of(cause.status, cause.response.url, wait_s) or TryLater(str(cause))
-    if any(isinstance(cause, CertificateVerifyError) for cause in causes):
-        return UntrustedCertificate(f"{shown(url)}: its certificate is not to be trusted")
-    if any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in causes):
-        return NoSuchHost(f"{urlsplit(url).hostname} is not known to DNS")
-    said = _plain(error)
-    lower = said.lower()
-    if any(isinstance(cause, UnsupportedError) for cause in causes):
-        return NotAVideo(f"{shown(url)}: no video was found")
-    if any(word in lower for word in _BOT_WALL):
-        return TryLater(said)
-    if any(isinstance(cause, TransportError | OSError) for cause in causes):
-        return TryLater(said)
-    if "drm" in lower:
-        return UnsupportedStream(said)
-    if any(isinstance(cause, GeoRestrictedError) for cause in causes):
-        return Gone(said)
-    if any(word in lower for word in _CREDENTIALS):
-        return NeedsCredentials(said)
-    if any(word in lower for word in _GONE):
-        return Gone(said)
-    expected = any(isinstance(cause, ExtractorError) and cause.expected for cause in causes)
-    return Refused(said) if expected else TryLater(said)
-
-
-def _plain(error: BaseException) -> str:
-    """The message for people: without the request to report a bug."""
-    return (
-        str(error).removeprefix("ERROR: ").partition("; please report this issue")[0].strip()[:500]
-        or type(error).__name__
-    )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all that it says led to it; yt-dlp keeps that in three places."""
-    seen: set[int] = set()
-    todo = [error]
-    while todo:
-        one = todo.pop(0)
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        exc_info = getattr(one, "exc_info", None)
-        inner = exc_info[1] if isinstance(one, DownloadError | ExtractorError) and exc_info else None
-        todo += [inner, getattr(one, "cause", None), one.__cause__, one.__context__]

@@ -21,6 +21,8 @@ class StageFailed(Fact):
     reason: str
     """For a person: what is wrong, with the values."""
     failure_class: FailureClass
+    problem: str = ""
+    """What kind of problem it is, in one word for programs, such as needs_credentials, gone, unsupported or quality_lost."""
     attempts: Annotated[int, Field(ge=1)]
     message_subject: str
     message_sequence: int

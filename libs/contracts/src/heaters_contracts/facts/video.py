@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from heaters_contracts.fact import Fact
 from heaters_contracts.facts.clip import Keyframe
@@ -11,7 +11,7 @@ from heaters_contracts.facts.segment import Cut
 from heaters_contracts.ids import sha256_of
 from heaters_contracts.ingest import Options, Source
 from heaters_contracts.model import Model
-from heaters_contracts.objects import ObjectRef
+from heaters_contracts.objects import ObjectRef, Sha256
 from heaters_contracts.spans import Frame, Segment, Span, TimeBase
 
 
@@ -49,6 +49,25 @@ class Quality(Model):
     rate: float | None = None
     """Frames a second as announced; for people to read, never for arithmetic."""
     codec: str | None = None
+    audio: str | None = None
+    """Codec of the sound; "none" for silence."""
+
+
+class Subtitle(Model):
+    """Words that a site has for the sound."""
+
+    language: str
+    automatic: bool = False
+    """Made by a machine."""
+    object: ObjectRef
+
+
+class Chapter(Model):
+    """A part of a video, as its site or file names it; `end_ms` is the first millisecond after it."""
+
+    title: str
+    start_ms: Annotated[int, Field(ge=0)]
+    end_ms: Annotated[int, Field(ge=0)]
 
 
 class VideoDownloaded(Fact):
@@ -58,12 +77,65 @@ class VideoDownloaded(Fact):
     source: ObjectRef
     title: str
     site: dict[str, str] = Field(default_factory=dict)
+    """What the site says of it in a few words: uploader, date, licence, address."""
     offered: Quality | None = None
+    """The best that the site had; None where a source comes in one quality only."""
     got: Quality | None = None
+    """What was brought, as the file itself says."""
     options: Options = Options()
+    quality_lost: str | None = None
+    """What is less than was offered, where the request allowed that."""
+    subtitles: tuple[Subtitle, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    thumbnail: ObjectRef | None = None
+    metadata: ObjectRef | None = None
+    """All that the site says, as JSON."""
+    missed: tuple[str, ...] = ()
+    """What the site has beside the video and did not give, such as a subtitle: no reason to fail."""
 
     def key(self) -> str:
         """A cause is downloaded once."""
+        return ""
+
+
+class VideoLinked(Fact):
+    """The very same bytes are here already, as another video: that one is worked on, and this one is not."""
+
+    TYPE = "video.linked"
+    twin: UUID
+    """The video that has them."""
+    sha256: Sha256
+    bytes: Annotated[int, Field(ge=0)]
+    title: str
+
+    def key(self) -> str:
+        """A cause is linked once."""
+        return ""
+
+
+class Entry(Model):
+    """One video of a playlist or channel."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    """The site's own name for it; the request for it is called `<request_id>/<id>`."""
+    url: Annotated[str, StringConstraints(max_length=4096, pattern=r"^https?://")]
+    title: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class VideoExpanded(Fact):
+    """What was asked for is a playlist or a channel: each of its videos is asked for by itself, in the same requester's name."""
+
+    TYPE = "video.expanded"
+    title: str
+    entries: Annotated[tuple[Entry, ...], Field(min_length=1, max_length=500)]
+    left_out: Annotated[int, Field(ge=0)] = 0
+    """Videos beyond the limit that are known of; there may be more."""
+    requester: str
+    request_id: str
+    options: Options = Options()
+
+    def key(self) -> str:
+        """A cause is expanded once."""
         return ""
 
 

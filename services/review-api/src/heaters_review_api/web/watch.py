@@ -39,7 +39,16 @@ async def progress(desk: TheDesk) -> views.ProgressList:
     """What stages are working on now."""
     return views.ProgressList(
         items=[
-            views.Progress(video_id=said.video_id, stage=said.stage, fraction=said.fraction, detail=said.detail)
+            views.Progress(
+                video_id=said.video_id,
+                stage=said.stage,
+                fraction=said.fraction,
+                detail=said.detail,
+                done=said.pace.done if said.pace else None,
+                total=said.pace.total if said.pace else None,
+                per_s=said.pace.per_s if said.pace else None,
+                left_s=said.pace.left_s if said.pace else None,
+            )
             for said in desk.progress.now()
         ]
     )

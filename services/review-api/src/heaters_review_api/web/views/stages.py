@@ -79,12 +79,19 @@ class Stages(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far a stage is with a video: a share from 0 to 1."""
+    """How far a stage is with a video: a share from 0 to 1; and, where it says so, its pace.
+
+    `done` of `total` units (bytes of a download, frames of a segment) at `per_s` units a second; `left_s` seconds are left.
+    """
 
     video_id: UUID
     stage: str
     fraction: float
     detail: str
+    done: int | None = None
+    total: int | None = None
+    per_s: float | None = None
+    left_s: float | None = None
 
 
 class ProgressList(Struct, frozen=True, kw_only=True):
