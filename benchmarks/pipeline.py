@@ -111,6 +111,7 @@ def _environment(settings: Settings, service: str, port: int) -> dict[str, str]:
         "HEATERS_CACHE_DIR": str(settings.cache_dir),
         "HEATERS_LISTEN": f"127.0.0.1:{port}",
         "HEATERS_SERVICE_INSTANCE": service,
+        "HEATERS_LINK_DUPLICATES": "false",  # the same film is sent again and again
         "HEATERS_MASTER": "false",  # the master is its own job, never on the way to review
     }
 

@@ -27,7 +27,8 @@ def footage(name: str) -> Path:
 def whole(folder: Path, **settings: str) -> Iterator[tuple[Api, State]]:
     """Everything, running: servers and six services."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
+        # Tests send one film many times, each to be worked on for itself.
+        for name, value in {"link_duplicates": "false", **settings}.items():
             patch.setenv(f"HEATERS_{name.upper()}", value)
         launched = Launched(Home(folder))
         try:

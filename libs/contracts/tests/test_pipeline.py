@@ -9,7 +9,7 @@ from heaters_contracts.ids import NIL
 from heaters_contracts.pipeline import CONSUMERS, PIPELINE, SERVICES, progress_subject, work_named
 
 DECIDED = {
-    *("video.requested", "video.rejected", "video.cuts_changed", "video.linked", "video.erased"),
+    *("video.requested", "video.rejected", "video.cuts_changed", "video.erased"),
     *("video.thaw_requested", "video.thawed"),
     *("clip.approved", "clip.skipped", "clip.archived", "clip.grouped", "clip.ungrouped", "clip.annotated"),
     *("decision.undone", "decision.redone"),
@@ -17,7 +17,13 @@ DECIDED = {
     *("video.embedding_requested", "stage.model_requested", "stage.model_chosen"),
 }
 """What review-api tells, by itself or for a person, as the design names it; a release need not know them all yet."""
-ENDS = {facts.VideoMasterStored, facts.SegmentScenesDetected, facts.ClipEmbedded}
+ENDS = {
+    facts.VideoMasterStored,
+    facts.SegmentScenesDetected,
+    facts.ClipEmbedded,
+    facts.VideoLinked,
+    facts.VideoExpanded,
+}
 """What nobody but review-api hears."""
 CONSUMED = {work.consumes for work in PIPELINE}
 PRODUCED = {fact for work in PIPELINE for fact in work.produces}

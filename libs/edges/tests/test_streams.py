@@ -13,6 +13,7 @@ from heaters_contracts.pipeline import (
     INGEST_STREAM,
     PAUSED_BUCKET,
     PROGRESS_STREAM,
+    SITES_BUCKET,
 )
 from heaters_edges.settings import Settings
 from heaters_edges.streams import migrate
@@ -56,9 +57,12 @@ async def test_migrate_makes_everything_that_services_bind_to(settings: Settings
     assert facts.duplicate_window == 6 * 3600
     assert (await js.stream_info(INGEST_STREAM)).config.subjects == ["ingest.*"]
     assert (await js.stream_info(PROGRESS_STREAM)).config.max_msgs_per_subject == 1
-    assert await consumers_of(js, FACTS_STREAM) == {work.consumer(lane) for work, lane in CONSUMERS}
+    assert await consumers_of(js, FACTS_STREAM) == {work.consumer(lane) for work, lane in CONSUMERS} | {
+        "expansion",
+        "webhooks",
+    }
     assert await consumers_of(js, INGEST_STREAM) == {"admission"}
-    for bucket in (ATTEMPTS_BUCKET, PAUSED_BUCKET):
+    for bucket in (ATTEMPTS_BUCKET, PAUSED_BUCKET, SITES_BUCKET):
         assert (await (await js.key_value(bucket)).status()).values == 0
 
 
@@ -98,7 +102,10 @@ async def test_migrating_again_changes_nothing_and_loses_nothing(settings: Setti
 async def test_migrating_several_times_at_once_works(settings: Settings, js: JetStreamContext) -> None:
     await asyncio.gather(*(migrate(settings) for _ in range(4)))
 
-    assert await consumers_of(js, FACTS_STREAM) == {work.consumer(lane) for work, lane in CONSUMERS}
+    assert await consumers_of(js, FACTS_STREAM) == {work.consumer(lane) for work, lane in CONSUMERS} | {
+        "expansion",
+        "webhooks",
+    }
 
 
 async def test_what_an_older_release_made_is_brought_up_to_date_and_goes_on_where_it_was(

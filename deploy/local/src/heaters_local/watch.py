@@ -37,6 +37,8 @@ def current(video: VideoDetail) -> list[Clip]:
 
 def in_review(video: VideoDetail) -> bool:
     """Whether all its segments are done and all its clips are open for review (or further)."""
+    if video["state"] in {"linked", "expanded"}:
+        return True  # another video, or several, are worked on in its place
     total = video["segments_total"]
     return video["state"] in {"in_review", "done"} and bool(total) and video["segments_done"] == total
 

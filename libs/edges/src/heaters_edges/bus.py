@@ -39,7 +39,7 @@ from heaters_edges.failure import Unavailable
 from heaters_edges.job import Pace
 from heaters_edges.settings import Settings
 from heaters_edges.telemetry import REGISTRY
-from heaters_edges.wanted import ADMISSION_CONSUMER, progress_config
+from heaters_edges.wanted import ADMISSION_CONSUMER, LISTENERS, progress_config
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,26 @@ class IngestMessage:
     async def nak(self, *, delay_s: float) -> None:
         """Give it again later."""
         await self._message.nack(delay=delay_s)
+
+
+class FactMessage:
+    """A fact that a durable consumer was given."""
+
+    def __init__(self, message: NatsMessage) -> None:
+        self._message = message
+        self.stored = stored_from(message.raw_message)
+
+    async def ack(self) -> None:
+        """It is done with."""
+        await self._message.ack()
+
+    async def nak(self, *, delay_s: float) -> None:
+        """Give it again later."""
+        await self._message.nack(delay=delay_s)
+
+    async def working(self) -> None:
+        """It takes longer."""
+        await self._message.in_progress()
 
 
 class Bus:
@@ -368,6 +388,20 @@ class Bus:
                 continue
             if message is not None:
                 yield IngestMessage(message)
+
+    async def heard(self, consumer: str) -> AsyncIterator["FactMessage"]:
+        """The facts that a durable consumer hears, one at a time, each until it is acknowledged; for ever."""
+        await self.require_consumer(consumer)
+        inbox = self.inbox(durable=consumer, subject=LISTENERS[consumer][0])
+        while True:
+            try:
+                message = await inbox.get_one(timeout=5)
+            except (NatsError, APIError, OSError) as problem:
+                log.warning("fetching facts failed", extra={"consumer": consumer, "reason": str(problem)})
+                await asyncio.sleep(1)
+                continue
+            if message is not None:
+                yield FactMessage(message)
 
     async def report(
         self, stage: str, video_id: UUID, fraction: float, *, detail: str = "", pace: Pace | None = None

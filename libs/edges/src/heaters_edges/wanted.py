@@ -14,6 +14,21 @@ from nats.js.api import (
 )
 
 ADMISSION_CONSUMER = "admission"
+EXPANSION_CONSUMER = "expansion"
+"""Of review-api: asks for the videos of playlists."""
+WEBHOOK_CONSUMER = "webhooks"
+"""Of review-api: tells requesters at their addresses."""
+LISTENERS = {
+    EXPANSION_CONSUMER: ("heaters.video.expanded.*.*.*",),
+    WEBHOOK_CONSUMER: (
+        *(f"heaters.video.{said}.*.*.*" for said in ("rejected", "downloaded", "linked", "expanded")),
+        "heaters.segment.scenes_detected.*.*.*",
+        "heaters.clip.exported.*.*.*",
+        "heaters.clip.embedded.*.*.*",
+        "heaters.stage.failed.*.*.*",
+    ),
+}
+"""Durable consumers of facts that are no kind of work: name -> what they hear."""
 DUPLICATE_WINDOW_S = 6 * 3600
 DAY_S = 24 * 3600
 
@@ -76,6 +91,9 @@ def _durable(name: str, subjects: Sequence[str], ack_wait_s: float) -> ConsumerC
 def consumer_configs(ack_wait_s: float) -> dict[str, tuple[ConsumerConfig, ...]]:
     """Stream -> its durable consumers: one for each kind of work and lane, and admission's."""
     return {
-        FACTS_STREAM: tuple(_durable(work.consumer(lane), work.filters(lane), ack_wait_s) for work, lane in CONSUMERS),
+        FACTS_STREAM: (
+            *(_durable(work.consumer(lane), work.filters(lane), ack_wait_s) for work, lane in CONSUMERS),
+            *(_durable(name, subjects, ack_wait_s) for name, subjects in LISTENERS.items()),
+        ),
         INGEST_STREAM: (_durable(ADMISSION_CONSUMER, ["ingest.*"], ack_wait_s),),
     }

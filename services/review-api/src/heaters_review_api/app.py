@@ -36,6 +36,7 @@ from heaters_review_api.db.queries import Queries
 from heaters_review_api.db.search import SearchQueries
 from heaters_review_api.db.uploads import Sessions
 from heaters_review_api.decisions import Decisions
+from heaters_review_api.expansion import expand
 from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
@@ -229,6 +230,7 @@ class Application:
         async with asyncio.TaskGroup() as group:
             group.create_task(_named("projector", self.projector.run(self.bus)))
             group.create_task(_named("admission", self.desk.admission.consume(self.bus)))
+            group.create_task(_named("expansion", expand(self.bus, self.desk.admission)))
             group.create_task(_named("orders", self.desk.decisions.orders.sweep()))
             group.create_task(_named("progress", self.desk.progress.watch(self.bus)))
 

@@ -49,6 +49,10 @@ class VideoState(StrEnum):
     PLAN_FAILED = "plan_failed"
     PREPROCESS_FAILED = "preprocess_failed"
     SCENES_FAILED = "scenes_failed"
+    LINKED = "linked"
+    """The very same bytes are here as another video, which is worked on instead."""
+    EXPANDED = "expanded"
+    """It was a playlist or channel: each of its videos is a video of its own."""
 
 
 class ClipState(StrEnum):
@@ -155,6 +159,7 @@ _ON_THE_WAY = _only(
     *VIDEO_FAILURES.values(),
 )
 _REVIEWED = _only(_V.IN_REVIEW, _V.DONE)
+_ELSEWHERE = _only(_V.LINKED, _V.EXPANDED)
 _PERSONS = (
     "clip.approved",
     "clip.grouped",
@@ -169,6 +174,9 @@ VIDEO_TRANSITIONS: tuple[Transition[VideoState], ...] = (
     Transition("video.rejected", _only(_V.NEW), _only(_V.REJECTED), "admission"),
     Transition("video.requested", _only(_V.NEW, _V.REJECTED), _only(_V.DOWNLOADING), "admission"),
     Transition("video.downloaded", _ON_THE_WAY, _only(_V.PREPROCESSING, *VIDEO_FAILURES.values()), "stage"),
+    Transition("video.linked", _ON_THE_WAY | _ELSEWHERE, _only(_V.LINKED, *VIDEO_FAILURES.values()), "stage"),
+    Transition("video.expanded", _ON_THE_WAY | _ELSEWHERE, _only(_V.EXPANDED, *VIDEO_FAILURES.values()), "stage"),
+    Transition("video.downloaded", _ELSEWHERE, _ON_THE_WAY, "stage"),
     *(
         Transition(fact, _ON_THE_WAY | _REVIEWED, _ON_THE_WAY | _REVIEWED, "stage")
         for fact in ("segment.planned", "video.planned", "segment.preprocessed", "segment.scenes_detected")

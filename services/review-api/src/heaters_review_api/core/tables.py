@@ -41,6 +41,10 @@ class Video(Struct, frozen=True, gc=False):
     source_object: ObjectRef | None = None
     downloaded_at: datetime | None = None
     downloaded_sequence: int | None = None
+    twin: UUID | None = None
+    """The video that has the very same bytes and is worked on instead of this one."""
+    entries: int | None = None
+    """Of a playlist or channel: how many videos were asked for in its place."""
     technical: Technical | None = None
     frames: int | None = None
     time_base_num: int | None = None

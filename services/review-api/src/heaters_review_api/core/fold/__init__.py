@@ -49,6 +49,8 @@ from heaters_contracts.facts import (
     StageResumed,
     VideoCutsChanged,
     VideoDownloaded,
+    VideoExpanded,
+    VideoLinked,
     VideoMasterStored,
     VideoPlanned,
     VideoRejected,
@@ -99,6 +101,8 @@ def _apply(t: Tables, told: Told[Fact]) -> None:
             preparing.rejected(t, fact)
         case VideoDownloaded() as fact:
             preparing.downloaded(t, fact, told)
+        case VideoLinked() | VideoExpanded() as fact:
+            preparing.led_elsewhere(t, fact, told)
         case VideoPlanned() as fact:
             preparing.planned(t, fact, told)
         case VideoMasterStored() as fact:

@@ -6,6 +6,8 @@ from heaters_contracts.facts import (
     SegmentPreprocessed,
     SegmentScenesDetected,
     VideoDownloaded,
+    VideoExpanded,
+    VideoLinked,
     VideoMasterStored,
     VideoPlanned,
     VideoRejected,
@@ -54,9 +56,24 @@ def downloaded(t: Tables, fact: VideoDownloaded, told: Told[Fact]) -> None:
         source_object=fact.source,
         downloaded_at=at_of(told),
         downloaded_sequence=told.sequence,
+        twin=None,
+        entries=None,
     )
     if before != fact.source:
         retile(t, told)  # a clip's id follows from the source
+
+
+def led_elsewhere(t: Tables, fact: VideoLinked | VideoExpanded, told: Told[Fact]) -> None:
+    """What was asked for is here as another video, or as several."""
+    if told.sequence > (t.video.downloaded_sequence or 0):
+        t.video = replace(
+            t.video,
+            title=fact.title,
+            downloaded_at=at_of(told),
+            downloaded_sequence=told.sequence,
+            twin=fact.twin if isinstance(fact, VideoLinked) else None,
+            entries=len(fact.entries) if isinstance(fact, VideoExpanded) else None,
+        )
 
 
 def planned(t: Tables, fact: VideoPlanned, told: Told[Fact]) -> None:

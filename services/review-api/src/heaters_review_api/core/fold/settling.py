@@ -78,6 +78,10 @@ def _video_state(video: Video, failed: Set[str], clips: Mapping[UUID, Clip]) -> 
         return VideoState.DONE if decided else VideoState.IN_REVIEW
     if video.preprocessed_at is not None:
         return VideoState.DETECTING_SCENES
+    if video.twin is not None:
+        return VideoState.LINKED
+    if video.entries is not None:
+        return VideoState.EXPANDED
     if video.downloaded_at is not None:
         return VideoState.PREPROCESSING
     return VideoState.DOWNLOADING

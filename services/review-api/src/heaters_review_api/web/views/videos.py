@@ -29,6 +29,10 @@ class Video(Struct, frozen=True, kw_only=True):
     """Live clips by state."""
     failures: int
     requested_at: datetime | None
+    twin: UUID | None = None
+    """Of a linked video: the one that has the very same bytes and is worked on."""
+    entries: int | None = None
+    """Of an expanded one (a playlist): how many videos were asked for in its place."""
 
 
 class Cut(Struct, frozen=True, kw_only=True):
@@ -178,6 +182,8 @@ def video_values(video: core.Video, clips: dict[ClipState, int]) -> dict[str, An
         "segments_total": video.segments_total,
         "clips": {state.value: clips[state] for state in ClipState if state in clips},
         "failures": video.failures,
+        "twin": video.twin,
+        "entries": video.entries,
         "requested_at": video.requested_at,
     }
 
