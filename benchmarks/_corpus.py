@@ -258,19 +258,39 @@ def films(clips: int, frame_tables: list[ObjectRef]) -> list[Film]:
     return [Film(number, frame_tables[number % len(frame_tables)]) for number in range(count)]
 
 
-def stream(corpus: Iterable[Film]) -> Iterator[Stored]:
-    """The facts of films as a stream keeps them, from sequence 1 without a gap; sixteen films are in progress at once."""
+def tell_all(corpus: Iterable[Film]) -> Iterator[tuple[Film, Told[Fact] | None]]:
+    """What is told of films, sixteen in progress at once; None says that all of a film was told."""
     waiting = iter(corpus)
-    telling = [film.facts() for film in islice(waiting, _AT_ONCE)]
-    sequence = 0
+    telling = [(film, film.facts()) for film in islice(waiting, _AT_ONCE)]
     while telling:
         for one in list(telling):
-            told = next(one, None)
+            film, facts = one
+            told = next(facts, None)
             if told is None:
                 telling.remove(one)
-                telling += [film.facts() for film in islice(waiting, 1)]
-                continue
+                telling += [(film, film.facts()) for film in islice(waiting, 1)]
+            yield film, told
+
+
+def stored_at(sequence: int) -> datetime:
+    """When the stream stored a message."""
+    return _DAWN + timedelta(milliseconds=100 * sequence)
+
+
+def stream(corpus: Iterable[Film], *, after: int = 0) -> Iterator[Stored]:
+    """The facts of films as a stream keeps them, behind a sequence and without a gap."""
+    sequence = after
+    for _, told in tell_all(corpus):
+        if told is not None:
             sequence += 1
             message = encode(told, source="bench")
-            at = _DAWN + timedelta(milliseconds=100 * sequence)
-            yield Stored(sequence, at, message.subject, message.headers, message.data)
+            yield Stored(sequence, stored_at(sequence), message.subject, message.headers, message.data)
+
+
+def facts_of(corpus: Iterable[Film]) -> int:
+    """How many facts there are of films."""
+    return sum(_FACTS[film.reviewed] for film in corpus)
+
+
+_FACTS = {film.reviewed: sum(1 for _ in film.facts()) for film in (Film(n, _ref("none", 1)) for n in range(2))}
+"""Every film that is reviewed has as many as the next, and so has every one that is not."""

@@ -1,7 +1,8 @@
 """Advisory locks of the database, by name: each number is taken by one purpose only."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -14,11 +15,19 @@ PROJECTION = 0x48454154_00000002
 INDEXES = 0x48454154_00000003
 """Held while vector indexes are looked after."""
 
+_LOOK_S = 1.0
+ANSWER_S = 5.0
+"""A database that has not answered a trifle by then is lost: the machine that it ran on may be gone without a word."""
+
+
+class LockLost(Exception):
+    """The connection that held a lock has ended, and the lock with it: somebody else may hold it by now."""
+
 
 async def connect(engine: AsyncEngine) -> psycopg.AsyncConnection[TupleRow]:
     """A connection of one's own, beside the pool; its end ends what it holds: locks, and what it listens to."""
     address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return await psycopg.AsyncConnection.connect(address, autocommit=True)
+    return await psycopg.AsyncConnection.connect(address, autocommit=True, connect_timeout=5)
 
 
 @asynccontextmanager
@@ -29,11 +38,47 @@ async def held(engine: AsyncEngine, lock: int, *, wait: bool) -> AsyncIterator[b
         engine: names the database.
         lock: which one.
         wait: until it is free; else the context says whether it is held.
+
+    Raises:
+        LockLost: out of the context, which is cancelled, once the connection that holds the lock has ended.
     """
     async with await connect(engine) as connection:
         if wait:
             await connection.execute("SELECT pg_advisory_lock(%s)", (lock,))
-            yield True
         else:
             answer = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,))).fetchone()
-            yield bool(answer and answer[0])
+            if not (answer and answer[0]):
+                yield False
+                return
+        async with _watched(connection):
+            yield True
+
+
+@asynccontextmanager
+async def _watched(connection: psycopg.AsyncConnection[TupleRow]) -> AsyncIterator[None]:
+    """Cancel whoever is in the context once the connection is lost."""
+    holder = asyncio.current_task()
+    lost: list[Exception] = []
+
+    async def watch() -> None:
+        try:
+            while True:
+                await asyncio.sleep(_LOOK_S)
+                async with asyncio.timeout(ANSWER_S):
+                    await connection.execute("SELECT")
+        except (psycopg.Error, OSError) as problem:
+            lost.append(problem)
+            if holder is not None:
+                holder.cancel()
+
+    watching = asyncio.create_task(watch(), name="lock")
+    try:
+        yield
+    except asyncio.CancelledError:
+        if lost and holder is not None and holder.uncancel() == 0:
+            raise LockLost(f"the connection that holds a lock has ended: {lost[0]}") from lost[0]
+        raise
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching

@@ -7,7 +7,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from heaters_review_api.db.locks import connect
+from heaters_review_api.db.locks import ANSWER_S, connect
 
 log = logging.getLogger(__name__)
 
@@ -82,5 +82,6 @@ async def listen(engine: AsyncEngine, passed: Passed) -> None:
 
 
 async def _position(connection: psycopg.AsyncConnection[TupleRow]) -> int:
-    answer = await (await connection.execute("SELECT sequence FROM projection.checkpoint")).fetchone()
+    async with asyncio.timeout(ANSWER_S):
+        answer = await (await connection.execute("SELECT sequence FROM projection.checkpoint")).fetchone()
     return int(answer[0]) if answer else 0

@@ -26,7 +26,7 @@ from heaters_review_api.core.fold import Unread, fold
 from heaters_review_api.core.tables import Tables
 from heaters_review_api.db import rows, schema
 from heaters_review_api.db.bulk import Statement, to_json
-from heaters_review_api.db.locks import PROJECTION, held
+from heaters_review_api.db.locks import PROJECTION, LockLost, held
 from heaters_review_api.db.passed import CHANNEL, Passed
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Projector:
             try:
                 await self._lead(stream)
                 self.trouble = None
-            except (SQLAlchemyError, psycopg.Error, Unavailable, OSError, LostLead, StreamBehind) as problem:
+            except (SQLAlchemyError, psycopg.Error, Unavailable, OSError, LockLost, LostLead, StreamBehind) as problem:
                 self.trouble = str(problem)
                 log.error("projecting broke off", extra={"reason": str(problem), "position": self.position})
             finally:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -16,6 +17,15 @@ class Reads:
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def _all(self, query: Select[Any], **values: Any) -> Sequence[Any]:
+        try:
+            return await self._once(query, values)
+        except DBAPIError as problem:
+            if not problem.connection_invalidated:
+                raise
+        # The connection was broken while it rested; the pool has thrown away all of its age, and a read may be asked again.
+        return await self._once(query, values)
+
+    async def _once(self, query: Select[Any], values: dict[str, Any]) -> Sequence[Any]:
         async with self._reads.connect() as connection:
             rows: Sequence[Any] = (await connection.execute(query, values)).all()
             return rows
