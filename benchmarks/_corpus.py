@@ -210,7 +210,7 @@ class Film:
             ClipApproved(clip_id=clip_id, span=span, by=by, idempotency_key=key, parts=parts, tags=("bench",)), None
         )
         yield approved
-        proof = Proof(frames_decoded=span.frames, frames_copied=span.frames, frames_encoded=0)
+        proof = Proof(frames_counted=span.frames, frames_copied=span.frames, frames_encoded=0)
         exported = self._tell(
             ClipExported(clip_id=clip_id, span=span, object=_ref(f"clips/{clip_id}.mp4", 4_000_000), proof=proof),
             approved,

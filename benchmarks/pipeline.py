@@ -113,6 +113,7 @@ def _environment(settings: Settings, service: str, port: int) -> dict[str, str]:
         "HEATERS_SERVICE_INSTANCE": service,
         "HEATERS_LINK_DUPLICATES": "false",  # the same film is sent again and again
         "HEATERS_MASTER": "false",  # the master is its own job, never on the way to review
+        "HEATERS_REUSE": "false",  # the sample could be its own proxy; ffmpeg makes one, and so does ours
     }
 
 

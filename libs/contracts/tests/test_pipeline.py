@@ -10,7 +10,6 @@ from heaters_contracts.pipeline import CONSUMERS, PIPELINE, SERVICES, progress_s
 
 DECIDED = {
     *("video.requested", "video.rejected", "video.cuts_changed", "video.erased"),
-    *("video.thaw_requested", "video.thawed"),
     *("clip.approved", "clip.skipped", "clip.archived", "clip.grouped", "clip.ungrouped", "clip.annotated"),
     *("decision.undone", "decision.redone"),
     *("stage.requested", "stage.discarded", "stage.paused", "stage.resumed"),
@@ -23,6 +22,8 @@ ENDS = {
     facts.ClipEmbedded,
     facts.VideoLinked,
     facts.VideoExpanded,
+    facts.VideoThawRequested,
+    facts.VideoThawed,
 }
 """What nobody but review-api hears."""
 CONSUMED = {work.consumes for work in PIPELINE}

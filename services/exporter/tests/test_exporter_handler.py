@@ -6,16 +6,18 @@ from uuid import uuid4
 
 import pytest
 from heaters_contracts.fact import Told, tell
-from heaters_contracts.facts import ClipApproved
+from heaters_contracts.facts import ClipApproved, ClipExported, VideoThawed, VideoThawRequested
 from heaters_contracts.facts.clip import ProxyPart
 from heaters_contracts.objects import ObjectRef, segment_key, source_key
 from heaters_contracts.spans import Segment, Span
 from heaters_edges import job as jobs
 from heaters_edges.child import warm_up
+from heaters_edges.failure import Waiting
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects, sha256_of_file
 from heaters_exporter.cut import PRELOAD
 from heaters_exporter.handler import NoSource, export
+from heaters_exporter.settings import ExporterSettings
 from heaters_media.film import FilmKind, read_numbers, render_film
 from heaters_media.plan import PlannedSegment, plan
 from heaters_media.preprocess import preprocess
@@ -83,26 +85,41 @@ def approved(parts: tuple[ProxyPart, ...], **more: object) -> Told[ClipApproved]
     return tell(fact, video_id=VIDEO, lane="interactive", cause=None, time=datetime.now(UTC))
 
 
+def settings() -> ExporterSettings:
+    given = {
+        "nats_url": "nats://127.0.0.1:1", "s3_endpoint": "http://127.0.0.1:1", "s3_bucket": "b", "s3_access_key": "a",
+        "s3_secret_key": "s", "cache_dir": "nowhere", "listen": "127.0.0.1:0", "thaw_poll_s": 7,
+    }  # fmt: skip
+    return ExporterSettings.model_validate(given)
+
+
+async def exported(told: Told[ClipApproved], objects: Objects) -> ClipExported:
+    """What an export tells that waits for nothing."""
+    [fact] = [fact async for fact in export(told, objects=objects, settings=settings())]
+    assert isinstance(fact, ClipExported)
+    return fact
+
+
 async def test_an_export_reads_only_the_clips_own_bytes(
     parts: tuple[ObjectRef, tuple[ProxyPart, ...]], store: FolderStore, elsewhere: Objects, tmp_path: Path
 ) -> None:
     proxies = {part.proxy.key for part in parts[1]}
     before = len(store.requests)
 
-    done = await export(approved(parts[1]), objects=elsewhere)
+    done = await exported(approved(parts[1]), elsewhere)
 
     asked = [operation for operation, key in store.requests[before:] if key in proxies]
     assert asked == ["get_range", "get_range"]
     async with elsewhere.local(done.object) as (file,):
         assert read_numbers(file) == list(range(13, 41))
-    assert (done.proof.frames_decoded, done.proof.frames_copied + done.proof.frames_encoded) == (28, 28)
+    assert (done.proof.frames_counted, done.proof.frames_copied + done.proof.frames_encoded) == (28, 28)
     assert done.proof.frames_encoded <= done.proof.frames_seen <= done.proof.frames_encoded + 1
 
 
 async def test_source_quality_is_the_sources_own_size(
     parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
 ) -> None:
-    done = await export(approved(parts[1], quality="source", source=parts[0]), objects=elsewhere)
+    done = await exported(approved(parts[1], quality="source", source=parts[0]), elsewhere)
 
     async with elsewhere.local(done.object) as (file,):
         assert read_numbers(file) == list(range(13, 41))
@@ -115,7 +132,7 @@ async def test_source_quality_of_a_video_that_is_its_own_proxy_is_the_proxys(
 ) -> None:
     told = approved(parts[1][:1], span=Span(start=3, end=9), quality="source", source=parts[1][0].proxy)
 
-    done = await export(told, objects=elsewhere)
+    done = await exported(told, elsewhere)
 
     async with elsewhere.local(done.object) as (file,):
         assert read_numbers(file) == list(range(3, 9))
@@ -125,4 +142,25 @@ async def test_source_quality_without_a_source_is_refused_for_good(
     parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
 ) -> None:
     with pytest.raises(NoSource, match="does not name the original"):
-        await export(approved(parts[1], quality="source"), objects=elsewhere)
+        await exported(approved(parts[1], quality="source"), elsewhere)
+
+
+async def test_an_export_waits_for_an_original_in_cold_storage_and_goes_on_when_it_is_back(
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], store: FolderStore, elsewhere: Objects
+) -> None:
+    told = approved(parts[1], quality="source", source=parts[0])
+    store.frozen.add(parts[0].key)
+
+    waiting = export(told, objects=elsewhere, settings=settings())
+    before = await anext(waiting)
+    with pytest.raises(Waiting) as waits:
+        await anext(waiting)
+    asked = ("restore", parts[0].key) in store.requests
+    store.frozen.clear()
+    after = [fact async for fact in export(told, objects=elsewhere, settings=settings())]
+
+    assert before == VideoThawRequested(object=parts[0])
+    assert (asked, waits.value.again_in_s) == (True, 7)
+    assert after[0] == VideoThawed(object=parts[0])
+    assert isinstance(after[1], ClipExported)
+    assert after[1].proof.frames_counted == 28

@@ -36,7 +36,7 @@ from heaters_contracts.facts import (
 from heaters_contracts.facts.clip import Keyframe, Proof, ProxyPart
 from heaters_contracts.facts.segment import Cut
 from heaters_contracts.facts.video import Technical
-from heaters_contracts.ingest import UrlSource
+from heaters_contracts.ingest import Options, UrlSource
 from heaters_contracts.objects import ObjectRef
 from heaters_contracts.spans import Segment, Span
 from heaters_local.servers import NatsServer, PostgresServer, S3Server, free_port
@@ -73,6 +73,7 @@ class Story:
     storyboards: dict[int, ObjectRef] = field(default_factory=dict)
     waveforms: dict[int, ObjectRef] = field(default_factory=dict)
     table: ObjectRef | None = None
+    options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         self.time_base = (1, 12800)
@@ -110,7 +111,10 @@ class Story:
 
     def requested(self) -> Told[Any]:
         fact = VideoRequested(
-            source=UrlSource(url="https://films.example/harbour.mp4"), requester="films", request_id=str(self.video_id)
+            source=UrlSource(url="https://films.example/harbour.mp4"),
+            requester="films",
+            request_id=str(self.video_id),
+            options=self.options,
         )
         return self.say(fact, None, worked_s=None)
 
@@ -200,7 +204,7 @@ class Story:
             clip_id=clip.clip_id,
             span=clip.span,
             object=ref(object_key or f"clips/{clip.clip_id}.mp4"),
-            proof=Proof(frames_decoded=clip.span.frames, frames_copied=clip.span.frames, frames_encoded=0),
+            proof=Proof(frames_counted=clip.span.frames, frames_copied=clip.span.frames, frames_encoded=0),
         )
         return self.say(fact, cause)
 

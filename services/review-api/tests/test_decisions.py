@@ -4,6 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from heaters_contracts.fact import decode
+from heaters_contracts.facts import ClipApproved
+from heaters_contracts.ingest import Options
 
 
 async def verdict(desk: Any, clip: Any, said: str, key: str, **more: Any) -> Any:
@@ -124,6 +127,22 @@ async def test_an_approval_names_the_segments_that_the_clip_touches(desk: Any, f
     assert [part.segment.index for part in approved.parts] == [0, 1]
     assert (approved.span.start, approved.span.end) == (30, 120)
     assert approved.by == "local"
+
+
+async def test_an_approval_names_the_original_where_its_quality_was_asked_for(desk: Any, story: Any) -> None:
+    told = story(options=Options(export_quality="source")).ready([30, 120])
+    await desk.publish(told)
+    alone, grouped = told.clip_id(0, 30), [told.clip_id(30, 120), told.clip_id(120, 300)]
+
+    await verdict(desk, alone, "approve", "one")
+    await desk.client.post(
+        "/api/groups", json={"clips": [str(one) for one in grouped]}, headers={"Idempotency-Key": "two"}
+    )
+
+    facts = [decode(m.subject, m.headers, m.data).fact for m in await desk.application.bus.history(told.video_id)]
+    orders = {fact.clip_id: fact for fact in facts if isinstance(fact, ClipApproved)}
+    assert orders.keys() == {alone, *grouped}
+    assert [(fact.quality, fact.source) for fact in orders.values()] == [("source", told.source)] * 3
 
 
 async def test_a_verdict_without_a_key_is_refused(desk: Any, film: Any) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from heaters_contracts.fact import Fact, Told
-from heaters_contracts.facts import VideoCutsChanged
+from heaters_contracts.facts import VideoCutsChanged, VideoThawed, VideoThawRequested
 from heaters_contracts.facts.segment import Cut
 from heaters_contracts.spans import Span
 from heaters_review_api.core.fold import Unread, fold
@@ -413,3 +413,18 @@ def test_a_cut_that_a_person_made_or_confirmed_outlives_every_detection(story: A
 
     tables = apply(film.told)
     assert {frame: row.by for frame, row in tables.cuts.items()} == {30: "ana", 50: None, 60: None, 80: "ana"}
+
+
+def test_a_video_waits_for_its_original_from_the_first_export_that_asks_until_it_is_back(story: Any) -> None:
+    told = story(video_id=VIDEO).ready([30])
+    approved = told.verdict("approve", 0, 30)
+    asked = told.say(VideoThawRequested(object=told.source), approved)
+    told.say(VideoThawRequested(object=told.source), told.verdict("approve", 30, 300))
+    waiting = apply(told.told)
+    told.say(VideoThawed(object=told.source), approved)
+
+    back = apply(told.told)
+
+    assert waiting.video.thaw_requested_at == asked.stored_at
+    assert back.video.thaw_requested_at is None
+    assert back.clips[told.clip_id(0, 30)].state == ClipState.EXPORTING

@@ -247,7 +247,7 @@ class Reviewing:
         name = f"clips/{ordered.id}.mp4"
         self.objects.add(name)
         frames = ordered.fact.span.frames
-        proof = Proof(frames_decoded=frames, frames_copied=frames, frames_encoded=0)
+        proof = Proof(frames_counted=frames, frames_copied=frames, frames_encoded=0)
         about = {"clip_id": ordered.fact.clip_id, "span": ordered.fact.span}
         return self.tell(
             ClipExported(**about, object=REF.model_copy(update={"key": name}), proof=proof), cause=ordered.id

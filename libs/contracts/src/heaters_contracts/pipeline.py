@@ -19,6 +19,8 @@ from heaters_contracts.facts import (
     VideoMasterStored,
     VideoPlanned,
     VideoRequested,
+    VideoThawed,
+    VideoThawRequested,
 )
 
 SERVICES = ("downloader", "preprocessor", "scenes", "exporter", "embedder", "review-api")
@@ -97,7 +99,7 @@ PIPELINE = (
         "export",
         by="exporter",
         consumes=ClipApproved,
-        produces=(ClipExported,),
+        produces=(ClipExported, VideoThawRequested, VideoThawed),
         attempts=4,
         deadline_s=900,
         memory_bytes=2048 * MiB,

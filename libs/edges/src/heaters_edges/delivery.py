@@ -43,7 +43,7 @@ from opentelemetry.trace import SpanKind
 from heaters_edges import job as jobs
 from heaters_edges import telemetry
 from heaters_edges.bus import Bus, Stored, stored_from
-from heaters_edges.failure import Permanent, TryLater, Unavailable, delay_s, reason_of
+from heaters_edges.failure import Permanent, TryLater, Unavailable, Waiting, delay_s, reason_of
 from heaters_edges.job import Job
 from heaters_edges.objects import Objects
 from heaters_edges.pauses import Breaker, Pause, Pauses
@@ -305,6 +305,14 @@ class Worker:
             )
             await self._give_attempt_back(key, attempt)
             await message.nack(delay=wait)
+        except Waiting as problem:
+            outcome = "waiting"
+            log.info(
+                "waiting for what the work needs",
+                extra={**fields, "reason": reason_of(problem), "again_in_s": problem.again_in_s},
+            )
+            await self._give_attempt_back(key, attempt)
+            await message.nack(delay=problem.again_in_s)
         except asyncio.CancelledError:
             # SIGTERM and the grace is over: the attempt does not count, and somebody else may begin at once.
             await self._give_attempt_back(key, attempt)
@@ -380,7 +388,7 @@ class Worker:
             await message.ack()
         except asyncio.CancelledError:
             raise
-        except Unavailable:
+        except (Unavailable, Waiting):
             raise
         except Exception as problem:  # noqa: BLE001 - whatever a handler raises is retried, then told; nothing is swallowed
             return _judge(problem, duty.permanent)

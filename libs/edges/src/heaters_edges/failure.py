@@ -17,6 +17,18 @@ class TryLater(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Archived(TryLater):
+    """An object lies in cold storage and cannot be read before it is brought back."""
+
+
+class Waiting(Exception):
+    """What the work needs is on its way. No attempt is counted; the message comes again after a while, however long it takes."""
+
+    def __init__(self, reason: str, *, again_in_s: float) -> None:
+        super().__init__(reason)
+        self.again_in_s = again_in_s
+
+
 class Unavailable(ConnectionError):
     """An edge (the bus, the object store) does not answer. No message's fault: no attempt is counted."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from heaters_contracts.fact import Fact, Told, encode
 
 from heaters_edges.bus import Ack, Stale, Stored
-from heaters_edges.failure import MissingObject
+from heaters_edges.failure import Archived, MissingObject
 from heaters_edges.register import Decide
 
 T = TypeVar("T")
@@ -70,6 +70,9 @@ class FolderStore:
         self._sha256: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         """(operation, key) of every request, in order."""
+        self.frozen: set[str] = set()
+        """Keys in cold storage: a test puts them there and takes them out."""
+        self._asked: set[str] = set()
 
     def put(self, path: Path, key: str, *, content_type: str, sha256: str, storage_class: str | None = None) -> None:
         """Copy a file in."""
@@ -94,18 +97,29 @@ class FolderStore:
     def get(self, key: str, path: Path) -> None:
         """Copy a file out."""
         self.requests.append(("get", key))
-        shutil.copyfile(self._existing(key), path)
+        shutil.copyfile(self._readable(key), path)
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """Some bytes."""
         self.requests.append(("get_range", key))
-        return self._existing(key).read_bytes()[offset : offset + length]
+        return self._readable(key).read_bytes()[offset : offset + length]
 
     def head(self, key: str) -> tuple[int, str | None] | None:
         """Size and sha256, or None."""
         self.requests.append(("head", key))
         target = self._folder / key
         return (target.stat().st_size, self._sha256[key]) if target.exists() else None
+
+    def thaw(self, key: str, *, days: int) -> None:
+        """Note that somebody asked."""
+        self.requests.append(("restore", key))
+        self._asked.add(key)
+
+    def thawed(self, key: str) -> bool:
+        """Whether it was asked for and is there again."""
+        self.requests.append(("head", key))
+        self._existing(key)
+        return key in self._asked - self.frozen
 
     def delete(self, key: str) -> None:
         """Remove."""
@@ -118,6 +132,11 @@ class FolderStore:
 
     def check(self) -> None:
         """A folder is always there."""
+
+    def _readable(self, key: str) -> Path:
+        if key in self.frozen:
+            raise Archived(f"{key} lies in cold storage")
+        return self._existing(key)
 
     def _existing(self, key: str) -> Path:
         target = self._folder / key

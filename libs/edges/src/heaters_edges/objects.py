@@ -200,6 +200,14 @@ class Objects:
         jobs.current().read_bytes += length
         return data
 
+    async def thaw(self, ref: ObjectRef, *, days: int) -> None:
+        """Ask that an object in cold storage be brought back for some days."""
+        await asyncio.to_thread(self.store.thaw, ref.key, days=days)
+
+    async def thawed(self, ref: ObjectRef) -> bool:
+        """Whether an object was brought back from cold storage and can be read now."""
+        return await asyncio.to_thread(self.store.thawed, ref.key)
+
     async def read_json(self, key: str) -> Any | None:
         """A manifest; None where there is none."""
         with self.desk() as desk:

@@ -15,12 +15,13 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from heaters_edges import job as jobs
-from heaters_edges.failure import MissingObject, Unavailable
+from heaters_edges.failure import Archived, MissingObject, Unavailable
 from heaters_edges.ranged import NotPlain, RangedReader
 from heaters_edges.settings import Settings
 from heaters_edges.telemetry import S3_BYTES, S3_REQUESTS
 
 _MULTIPART = TransferConfig(multipart_threshold=32 * 1024**2, multipart_chunksize=16 * 1024**2, max_concurrency=4)
+_READABLE_AGAIN = 'ongoing-request="false"'
 _ABSENT = {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}
 _TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _CORS = {
@@ -81,6 +82,12 @@ class Store(Protocol):
     def head(self, key: str) -> tuple[int, str | None] | None:
         """An object's size in bytes and the sha256 that it was stored with; None if there is no object."""
 
+    def thaw(self, key: str, *, days: int) -> None:
+        """Ask that an object in cold storage be brought back for some days; asking again while it is under way is no error."""
+
+    def thawed(self, key: str) -> bool:
+        """Whether an object was brought back from cold storage and can be read now."""
+
     def delete(self, key: str) -> None:
         """Remove an object; it is no error if there is none."""
 
@@ -136,6 +143,8 @@ class S3Store:
                 raise Unavailable(f"there is no bucket {self._bucket}: run `migrate` first") from problem
             if code in _ABSENT:
                 raise MissingObject(f"there is no object {key} in bucket {self._bucket}") from problem
+            if code == "InvalidObjectState":
+                raise Archived(f"{key} lies in cold storage") from problem
             raise Unavailable(f"the object store refused {operation} of {key}: {code} {problem}") from problem
         except (BotoCoreError, OSError) as problem:
             raise Unavailable(f"the object store did not answer {operation} of {key}: {problem}") from problem
@@ -216,6 +225,24 @@ class S3Store:
         except MissingObject:
             return None
         return int(head["ContentLength"]), head.get("Metadata", {}).get("sha256")
+
+    def thaw(self, key: str, *, days: int) -> None:
+        """One RestoreObject, of the plain tier: hours, and the least money."""
+
+        def ask() -> None:
+            wanted = {"Days": days, "GlacierJobParameters": {"Tier": "Standard"}}
+            try:
+                self._client.restore_object(Bucket=self._bucket, Key=key, RestoreRequest=wanted)
+            except ClientError as problem:
+                if problem.response.get("Error", {}).get("Code") != "RestoreAlreadyInProgress":
+                    raise
+
+        self._call("restore", ask, key)
+
+    def thawed(self, key: str) -> bool:
+        """One HEAD."""
+        head = self._call("head", lambda: self._client.head_object(Bucket=self._bucket, Key=key), key)
+        return _READABLE_AGAIN in head.get("Restore", "")
 
     def delete(self, key: str) -> None:
         """Remove an object."""

@@ -5,16 +5,19 @@ from functools import partial
 from heaters_contracts.pipeline import work_named
 from heaters_edges.delivery import Duty
 from heaters_edges.service import Service
-from heaters_edges.settings import Settings, load
+from heaters_edges.settings import load
 from heaters_media.errors import BadMedia
 from heaters_media.profiles import REVIEW
 
 from heaters_exporter.cut import PRELOAD
 from heaters_exporter.handler import export
+from heaters_exporter.settings import ExporterSettings
 
 
 def main() -> None:
     """Run the exporter until SIGTERM."""
-    service = Service("exporter", load(Settings))
-    duty = Duty(work_named("export"), partial(export, objects=service.objects), REVIEW.tag, (BadMedia,))
+    settings = load(ExporterSettings)
+    service = Service("exporter", settings)
+    handler = partial(export, objects=service.objects, settings=settings)
+    duty = Duty(work_named("export"), handler, REVIEW.tag, (BadMedia,))
     service.run([duty], preload=("heaters_exporter.cut", *PRELOAD))

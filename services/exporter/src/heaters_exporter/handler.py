@@ -1,46 +1,59 @@
 """Make an approved clip a file."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from heaters_contracts.fact import Told
-from heaters_contracts.facts import ClipApproved, ClipExported
+from heaters_contracts.fact import Fact, Told
+from heaters_contracts.facts import ClipApproved, ClipExported, VideoThawed, VideoThawRequested
 from heaters_contracts.facts.clip import Proof
 from heaters_contracts.objects import ObjectRef, clip_key
 from heaters_edges.child import in_child
-from heaters_edges.failure import Permanent
+from heaters_edges.failure import Archived, Permanent, Waiting
 from heaters_edges.objects import Objects
 from heaters_media.cut import ExportPlan, plan_export
 from heaters_media.ledger import Packets
 
 from heaters_exporter.cut import cut_proxy, cut_source
+from heaters_exporter.settings import ExporterSettings
 
 
 class NoSource(Permanent):
     """An export of the original's quality was asked for, and the approval does not name the original."""
 
 
-async def export(told: Told[ClipApproved], *, objects: Objects) -> ClipExported:
-    """The clip, frame-exact and proven."""
+async def export(told: Told[ClipApproved], *, objects: Objects, settings: ExporterSettings) -> AsyncIterator[Fact]:
+    """The clip, frame-exact and proven; where it waits for its original to thaw, that is told first.
+
+    Raises:
+        Waiting: the original lies in cold storage, and was asked for.
+    """
     fact = told.fact
     packets = [Packets.load(await objects.read(part.packets)) for part in fact.parts]
     plan = plan_export(packets, fact.span.start, fact.span.end)
     original = _original(fact)
     with objects.desk() as desk:
-        if original is not None:
-            async with objects.local(original) as (source,):
-                made = await in_child(cut_source, source, plan, desk / "clip.mp4")
-        else:
+        if original is None:
             pieces = await _pieces(plan, [part.proxy for part in fact.parts], desk, objects)
             made = await in_child(cut_proxy, plan, pieces, desk / "clip.mp4")
+        else:
+            try:
+                async with objects.local(original) as (source,):
+                    if await objects.thawed(original):
+                        yield VideoThawed(object=original)
+                    made = await in_child(cut_source, source, plan, desk / "clip.mp4")
+            except Archived as cold:
+                await objects.thaw(original, days=settings.thaw_days)
+                yield VideoThawRequested(object=original)
+                raise Waiting(str(cold), again_in_s=settings.thaw_poll_s) from cold
         key = clip_key(told.video_id, fact.clip_id, "export", made.sha256, ".mp4")
         stored = await objects.put(made.path, key, sha256=made.sha256)
 
-    return ClipExported(
+    yield ClipExported(
         clip_id=fact.clip_id,
         span=fact.span,
         object=stored,
         proof=Proof(
-            frames_decoded=made.proof.frames_counted,
+            frames_counted=made.proof.frames_counted,
             frames_copied=made.frames_copied,
             frames_encoded=made.frames_encoded,
             frames_seen=made.proof.frames_decoded,

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from heaters_contracts.facts import ClipApproved
 from heaters_contracts.facts.clip import ProxyPart
+from heaters_contracts.objects import ObjectRef
 from heaters_contracts.spans import Segment as Place
 from heaters_contracts.spans import Span
 from heaters_edges.bus import Stale
@@ -19,7 +20,7 @@ from heaters_edges.failure import Unavailable
 from sqlalchemy.exc import SQLAlchemyError
 
 from heaters_review_api.core.rules import Refusal
-from heaters_review_api.core.tables import Clip, Segment
+from heaters_review_api.core.tables import Clip, Segment, Video
 from heaters_review_api.db.passed import Lagging
 from heaters_review_api.db.queries import Queries
 from heaters_review_api.telling import TRIES, Refused, Teller, Wish
@@ -51,9 +52,10 @@ class Orders:
             segments = await self._queries.segments(
                 video_id, min(one.clip.start_frame for one in lacking), max(one.clip.end_frame for one in lacking)
             )
+            original = original_of(await self._queries.video(video_id))
             try:
                 for one in lacking:
-                    fact = order(one.clip, parts_of(one.clip, segments))
+                    fact = order(one.clip, parts_of(one.clip, segments), original)
                     wish = Wish(fact, video_id, one.lane, version, cause=one.clip.stands_by)
                     version = last = await self._teller.say(wish)
             except Stale:
@@ -73,7 +75,13 @@ class Orders:
                 log.warning("orders were not completed yet", extra={"reason": str(problem)})
 
 
-def order(clip: Clip, parts: tuple[ProxyPart, ...]) -> ClipApproved:
+def original_of(video: Video | None) -> ObjectRef | None:
+    """What a video's clips are to be made from, where its requester asked for more than the proxy's quality."""
+    wants_it = video is not None and video.options is not None and video.options.export_quality == "source"
+    return video.source_object if video is not None and wants_it else None
+
+
+def order(clip: Clip, parts: tuple[ProxyPart, ...], original: ObjectRef | None = None) -> ClipApproved:
     """The order of an approved clip, in the name of who approved it."""
     return ClipApproved(
         clip_id=clip.id,
@@ -81,6 +89,8 @@ def order(clip: Clip, parts: tuple[ProxyPart, ...]) -> ClipApproved:
         by=clip.decided_by or "",
         idempotency_key=str(clip.stands_by),
         parts=parts,
+        quality="source" if original else "proxy",
+        source=original,
         group=clip.group_id,
         tags=clip.tags,
         note=clip.note,

@@ -33,6 +33,8 @@ from heaters_contracts.facts.video import (
     VideoPlanned,
     VideoRejected,
     VideoRequested,
+    VideoThawed,
+    VideoThawRequested,
 )
 
 __all__ = [
@@ -67,4 +69,6 @@ __all__ = [
     "VideoPlanned",
     "VideoRejected",
     "VideoRequested",
+    "VideoThawRequested",
+    "VideoThawed",
 ]

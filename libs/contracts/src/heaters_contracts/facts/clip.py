@@ -1,9 +1,9 @@
 """Facts about one clip: what people decided, and what became of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from heaters_contracts.fact import Fact
 from heaters_contracts.model import Model
@@ -107,14 +107,24 @@ class ClipAnnotated(_Verdict):
 class Proof(Model):
     """Why an export can be trusted: found by reading back the very file that was stored."""
 
-    frames_decoded: Annotated[int, Field(gt=0)]
-    """Frames of the file, each accounted for: see the next three."""
+    frames_counted: Annotated[int, Field(ge=0)] = 0
+    """Frames in the file's own index, each with the time of its own frame, and each accounted for: see the last three."""
+    frames_decoded: Annotated[int, Field(ge=0)] = 0
+    """The misleading name that `frames_counted` had, with the same value, for whoever still reads it."""
     frames_copied: Annotated[int, Field(ge=0)]
     """Frames whose packets are the proxy's own, compared by sha256."""
     frames_encoded: Annotated[int, Field(ge=0)]
     """Frames made anew; each is nearer to the proxy's frame of its index than to that frame's neighbours."""
     frames_seen: Annotated[int, Field(ge=0)] = 0
     """Frames that were decoded again from the file: all made anew, and the copied ones where the two kinds meet."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_either_name(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            counted = value.get("frames_counted", value.get("frames_decoded"))
+            return {**value, "frames_counted": counted, "frames_decoded": counted}
+        return value
 
 
 class ClipExported(Fact):

@@ -191,6 +191,28 @@ class VideoMasterStored(Fact):
         return ""
 
 
+class VideoThawRequested(Fact):
+    """An export waits for an object that lies in cold storage; the store was asked to bring it back, which may take hours."""
+
+    TYPE = "video.thaw_requested"
+    object: ObjectRef
+
+    def key(self) -> str:
+        """However often it is looked for meanwhile, an order waits for an object once."""
+        return self.object.key
+
+
+class VideoThawed(Fact):
+    """An object that lay in cold storage can be read again, for a while."""
+
+    TYPE = "video.thawed"
+    object: ObjectRef
+
+    def key(self) -> str:
+        """An order finds an object thawed once."""
+        return self.object.key
+
+
 class VideoCutsChanged(Fact):
     """A person added, removed, moved or confirmed a cut."""
 

@@ -66,6 +66,8 @@ class Video(Struct, frozen=True, gc=False):
     master_sequence: int | None = None
     failures: int = 0
     """Open ones."""
+    thaw_requested_at: datetime | None = None
+    """Since when exports wait for the original, which lies in cold storage; None where none waits."""
 
 
 class Segment(Struct, frozen=True, gc=False):

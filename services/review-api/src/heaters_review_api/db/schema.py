@@ -108,6 +108,7 @@ video = Table(
     _c("master_stored_at", _AT, null=True),
     _c("master_sequence", BigInteger(), null=True),
     _c("failures", Integer()),
+    _c("thaw_requested_at", _AT, null=True),
     CheckConstraint("(requested_at IS NULL) = (requested_sequence IS NULL)", name="video_requested_whole"),
     CheckConstraint("(requested_at IS NULL) = (state IN ('new', 'rejected'))", name="video_state_follows_request"),
     CheckConstraint("frames > 0 AND segments_total > 0 AND end_ticks > start_ticks", name="video_not_empty"),

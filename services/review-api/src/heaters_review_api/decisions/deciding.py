@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from heaters_contracts.facts import ClipApproved, ClipArchived, ClipSkipped
+from heaters_contracts.objects import ObjectRef
 from heaters_contracts.spans import Span
 
 from heaters_review_api.core import rules
@@ -107,7 +108,13 @@ def span_of(clip: Clip) -> Span:
 
 
 def verdict_fact(
-    clip: Clip, verdict: Verdict, by: str, key: str, segments: Sequence[Segment], decision: UUID | None = None
+    clip: Clip,
+    verdict: Verdict,
+    by: str,
+    key: str,
+    segments: Sequence[Segment],
+    decision: UUID | None = None,
+    original: ObjectRef | None = None,
 ) -> ClipApproved | ClipSkipped | ClipArchived:
     """A verdict as it is told.
 
@@ -118,6 +125,7 @@ def verdict_fact(
         key: the client's idempotency key.
         segments: those that the clip touches; none are needed but for an approval.
         decision: what it is undone with as one, where it is part of a decision on several clips.
+        original: what an approved clip is to be made from instead of the proxy, see `orders.original_of`.
     """
     span = span_of(clip)
     if verdict == "skip":
@@ -131,6 +139,8 @@ def verdict_fact(
         idempotency_key=key,
         decision=decision,
         parts=parts_of(clip, segments),
+        quality="source" if original else "proxy",
+        source=original,
         tags=clip.tags,
         note=clip.note,
     )

@@ -13,6 +13,7 @@ from heaters_review_api.core.states import Verdict
 from heaters_review_api.core.tables import Segment
 from heaters_review_api.db.queries import ClipOfVideo
 from heaters_review_api.decisions.deciding import Deciding, Selected, verdict_fact
+from heaters_review_api.orders import original_of
 from heaters_review_api.telling import TRIES, Refused, RefusedClip, Wish
 
 
@@ -61,14 +62,16 @@ class SelectionDecisions(Deciding):
         if not todo:
             return 0, lost
         segments: Sequence[Segment] = []
+        original = None
         if verdict == "approve":
+            original = original_of(await self._queries.video(video_id))
             ends = [one.clip.end_frame for one in todo]
             segments = await self._queries.segments(video_id, todo[0].clip.start_frame, max(ends))
         last, version = 0, todo[0].version
         for one in todo:
             clip = one.clip
             for _ in range(TRIES):
-                fact = verdict_fact(clip, verdict, by, key, segments, decision)
+                fact = verdict_fact(clip, verdict, by, key, segments, decision, original)
                 try:
                     last = version = await self._teller.say(Wish(fact, video_id, one.lane, version))
                     break

@@ -9,6 +9,7 @@ from heaters_review_api.core import rules
 from heaters_review_api.core.states import Action, ClipState, Verdict
 from heaters_review_api.db.queries import ClipOfVideo
 from heaters_review_api.decisions.deciding import DecidedClip, Deciding, span_of, verdict_fact
+from heaters_review_api.orders import original_of
 from heaters_review_api.telling import NoSuchClip, Refused, Wish, key_was_used
 
 
@@ -53,10 +54,11 @@ class SingleDecisions(Deciding):
             if (refusal := rules.refusal(clip, verdict)) is not None:
                 raise Refused(refusal)
             stood_on = (clip.stands_by, clip.state)
-            segments = []
-            if verdict == "approve":
-                segments = await self._queries.segments(clip.video_id, clip.start_frame, clip.end_frame)
-            return verdict_fact(clip, verdict, by, idempotency_key, segments)
+            if verdict != "approve":
+                return verdict_fact(clip, verdict, by, idempotency_key, [])
+            segments = await self._queries.segments(clip.video_id, clip.start_frame, clip.end_frame)
+            original = original_of(await self._queries.video(clip.video_id))
+            return verdict_fact(clip, verdict, by, idempotency_key, segments, original=original)
 
         return await self._on_clip(clip_id, verdict, by, idempotency_key, make)
 

@@ -55,6 +55,8 @@ from heaters_contracts.facts import (
     VideoPlanned,
     VideoRejected,
     VideoRequested,
+    VideoThawed,
+    VideoThawRequested,
 )
 from msgspec.structs import replace
 
@@ -107,6 +109,10 @@ def _apply(t: Tables, told: Told[Fact]) -> None:
             preparing.planned(t, fact, told)
         case VideoMasterStored() as fact:
             preparing.master_stored(t, fact, told)
+        case VideoThawRequested():
+            preparing.thaw_requested(t, told)
+        case VideoThawed():
+            preparing.thawed(t)
         case SegmentPlanned() as fact:
             preparing.segment_planned(t, fact, told)
         case SegmentPreprocessed() as fact:

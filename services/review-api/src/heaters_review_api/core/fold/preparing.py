@@ -107,6 +107,16 @@ def master_stored(t: Tables, fact: VideoMasterStored, told: Told[Fact]) -> None:
         t.video = replace(t.video, master=fact.master, master_stored_at=at_of(told), master_sequence=told.sequence)
 
 
+def thaw_requested(t: Tables, told: Told[Fact]) -> None:
+    """Exports wait for the original from now on."""
+    t.video = replace(t.video, thaw_requested_at=t.video.thaw_requested_at or at_of(told))
+
+
+def thawed(t: Tables) -> None:
+    """The original can be read again; whoever waited goes on by itself."""
+    t.video = replace(t.video, thaw_requested_at=None)
+
+
 def segment_planned(t: Tables, fact: SegmentPlanned, told: Told[Fact]) -> None:
     """A segment may be made; the rest of the video may still be scanned."""
     segment = _segment(t, fact.segment, planned=True)

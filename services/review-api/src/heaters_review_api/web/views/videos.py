@@ -28,6 +28,8 @@ class Video(Struct, frozen=True, kw_only=True):
     clips: dict[str, int]
     """Live clips by state."""
     failures: int
+    waits_for_original_since: datetime | None = None
+    """Exports at the original's quality wait for it to come back from cold storage; they go on by themselves."""
     requested_at: datetime | None
     twin: UUID | None = None
     """Of a linked video: the one that has the very same bytes and is worked on."""
@@ -184,6 +186,7 @@ def video_values(video: core.Video, clips: dict[ClipState, int]) -> dict[str, An
         "failures": video.failures,
         "twin": video.twin,
         "entries": video.entries,
+        "waits_for_original_since": video.thaw_requested_at,
         "requested_at": video.requested_at,
     }
 
