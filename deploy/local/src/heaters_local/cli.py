@@ -13,6 +13,7 @@ from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
 from heaters_local.commands.logs import logs
 from heaters_local.commands.migrate import migrate
+from heaters_local.commands.nats_auth import nats_auth
 from heaters_local.commands.redetect import redetect
 from heaters_local.commands.replay import replay
 from heaters_local.commands.search import search
@@ -58,6 +59,7 @@ for command in (
     up,
     down,
     migrate,
+    nats_auth,
     ingest,
     status,
     approve,

@@ -167,6 +167,7 @@ class Bus:
             settings.nats_url.split(","),
             name=f"heaters-{source}-{settings.service_instance}",
             connect_timeout=5,
+            inbox_prefix=f"_INBOX_{source}",  # of its own: no service can hear what another is sent
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             ping_interval=20,
@@ -278,6 +279,7 @@ class Bus:
             stream=JStream(stream, declare=False),
             durable=durable,
             pull_sub=PullSub(batch_size=1),
+            inbox_prefix=f"_INBOX_{self.source}.".encode(),
         )
 
     async def require_consumer(self, durable: str, *, stream: str = FACTS_STREAM) -> None:

@@ -18,7 +18,9 @@ async def migrate(settings: Settings, *, replicas: int = 1) -> None:
     """Make what is missing, and bring what is there to what this release wants. Safe to repeat, and to run twice at once."""
     user = settings.nats_user
     password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    client = await nats.connect(settings.nats_url.split(","), user=user, password=password, connect_timeout=5)
+    client = await nats.connect(
+        settings.nats_url.split(","), user=user, password=password, connect_timeout=5, inbox_prefix=b"_INBOX_migrate"
+    )
     try:
         js = client.jetstream(timeout=10)
         for config in stream_configs(replicas):
