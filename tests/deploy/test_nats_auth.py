@@ -15,7 +15,16 @@ def test_it_writes_users_with_passwords_that_stay_and_files_that_nobody_else_rea
     after = json.loads((tmp_path / "passwords.json").read_text())
 
     assert first.exit_code == 0, first.output
-    assert set(before) == {"downloader", "preprocessor", "scenes", "exporter", "embedder", "review-api", "migrate", "films"}
+    assert set(before) == {
+        "downloader",
+        "preprocessor",
+        "scenes",
+        "exporter",
+        "embedder",
+        "review-api",
+        "migrate",
+        "films",
+    }
     assert {name: after[name] for name in before} == before
     assert "news" in after
     assert not [name for name, password in after.items() if password in first.output]

@@ -19,7 +19,10 @@ def nats_auth(folder: Path, requesters: tuple[str, ...]) -> None:
     `authorization.conf` is to be included in the server's configuration; `passwords.json` holds each user's password, for the
     secrets that services read as HEATERS_NATS_USER and HEATERS_NATS_PASSWORD. Passwords that are there already are kept.
     """
-    from heaters_edges.permissions import authorization, rights  # the edges are slow to import, and only this needs them
+    from heaters_edges.permissions import (
+        authorization,
+        rights,
+    )  # the edges are slow to import, and only this needs them
 
     kept = folder / "passwords.json"
     passwords: dict[str, str] = json.loads(kept.read_text()) if kept.exists() else {}
