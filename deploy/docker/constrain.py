@@ -11,5 +11,5 @@ if __name__ == "__main__":
     for line in open(file):  # noqa: SIM115 - it is read to its end, and the process ends with it
         if variant == "cpu" and line.startswith(CUDA_ONLY):
             name = line.partition("==")[0].strip()
-            line = f"{name} ; python_version < '0'\n"  # noqa: PLW2901 - never installed
+            line = f"{name} ; python_version < '0'\n"
         sys.stdout.write(line)
