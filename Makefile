@@ -21,7 +21,7 @@ setup: $(STAMP) ## make the environment in .venv, with the heaters command in it
 $(STAMP): constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(addprefix --editable ./,$(PACKAGES))
+	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(patsubst ./services/scenes,./services/scenes[transnetv2],$(addprefix --editable ./,$(PACKAGES)))
 	@touch $@
 
 demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)

@@ -7,10 +7,10 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from heaters_contracts.detectors import Wish
 from heaters_media.export import export
 from heaters_media.profiles import REVIEW
 from heaters_media.sample import RATE, render_sample
-from heaters_scenes.core import AdaptiveParameters
 from heaters_scenes.detect import detect_file
 
 from benchmarks._media import WHOLE, cpu, encode_words, enlarged, ffmpeg, make
@@ -26,7 +26,7 @@ def claims() -> Iterator[Claim]:
         sample = render_sample(folder / "sample.mp4")
         film = make(enlarged(folder / "sample.mp4", 720), folder, lengths_s=WHOLE)
         [(_, proxy)] = film.parts
-        found = detect_file(proxy.with_name("tiny.npz"), folder / "scores.npy", AdaptiveParameters())
+        found = detect_file(proxy.with_name("tiny.npz"), folder / "scores.npy", Wish("adaptive"), threads=1).cuts
         edges = [0, *(cut.frame for cut in found), sample.frames]
         ours, peer, copied = [], [], 0
         for _ in range(REPETITIONS):

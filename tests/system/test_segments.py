@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from desk import footage
+from heaters_contracts.detectors import Wish
 from heaters_media.plan import Plan, PlannedSegment, plan
 from heaters_media.preprocess import preprocess
 from heaters_media.profiles import REVIEW
 from heaters_media.sample import render_sample
 from heaters_preprocessor.core import with_frames_known
-from heaters_scenes.core import CONTEXT_FRAMES, AdaptiveParameters, FoundCut
+from heaters_scenes.core import CONTEXT_FRAMES, FoundCut
 from heaters_scenes.detect import detect_file
 
 
@@ -24,7 +25,7 @@ def cuts_in(film: Path, folder: Path, **division: object) -> tuple[int, list[Fou
         out = folder / f"{len(pieces)}-{piece.index}"
         out.mkdir()
         made = preprocess(film, piece, total_frames=known, out_dir=out, profile=REVIEW)
-        found += detect_file(made.tiny, out / "scores.npy", AdaptiveParameters())
+        found += detect_file(made.tiny, out / "scores.npy", Wish("adaptive"), threads=1).cuts
     return len(pieces), found
 
 

@@ -8,6 +8,7 @@ import click
 from heaters_local.client import ApiError, NothingRunning, Unreachable
 from heaters_local.commands.approve import approve
 from heaters_local.commands.demo import demo
+from heaters_local.commands.detect import detect
 from heaters_local.commands.down import down
 from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
@@ -66,6 +67,7 @@ for command in (
     search,
     failed,
     replay,
+    detect,
     redetect,
     stages,
     pause,

@@ -2,29 +2,25 @@
 
 from functools import partial
 
-from heaters_contracts.ids import sha256_of
+from heaters_contracts.detectors import UnknownDetector, read_wish
 from heaters_contracts.pipeline import work_named
 from heaters_edges.delivery import Duty
 from heaters_edges.service import Service
-from heaters_edges.settings import Settings, load
+from heaters_edges.settings import load
 from heaters_media.errors import BadMedia
 
-from heaters_scenes.core import AdaptiveParameters, InvalidParameters, UnusableTiny
-from heaters_scenes.detect import PRELOAD, tag
+from heaters_scenes.detect import REVISION, has_network, preload
+from heaters_scenes.errors import InvalidParameters, UnusableTiny
 from heaters_scenes.handler import detect_scenes
+from heaters_scenes.settings import ScenesSettings
 
 
 def main() -> None:
     """Run scene detection until SIGTERM."""
-    service = Service("scenes", load(Settings))
-    parameters = AdaptiveParameters()
-    detector = tag(parameters)
-    handler = partial(
-        detect_scenes,
-        objects=service.objects,
-        parameters=parameters,
-        detector=detector,
-        key_tag=f"adaptive-{sha256_of(detector)[:8]}",
-    )
-    permanent = (BadMedia, UnusableTiny, InvalidParameters)
-    service.run([Duty(work_named("scenes"), handler, detector, permanent)], preload=PRELOAD)
+    settings = load(ScenesSettings)
+    service = Service("scenes", settings)
+    default = read_wish(settings.detector)
+    handler = partial(detect_scenes, objects=service.objects, default=default, threads=settings.detector_threads)
+    permanent = (BadMedia, UnusableTiny, InvalidParameters, UnknownDetector)
+    profile = f"{default}@{REVISION}, {'with' if has_network() else 'without'} a network"
+    service.run([Duty(work_named("scenes"), handler, profile, permanent)], preload=preload(default))

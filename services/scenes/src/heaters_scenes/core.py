@@ -1,17 +1,19 @@
-"""Which frames of a segment are cuts: decisions over per-frame numbers, and nothing else.
+"""Which frames of a segment are cuts: what all detectors share. Decisions over per-frame numbers, and nothing else.
 
 Every rule here is *local*: what it says about a frame depends on at most `CONTEXT_FRAMES` frames to either side. That is why a
 film that is divided into segments, each with that much context, has the same cuts as the film in one piece.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["hard", "fade"]
+from heaters_scenes.errors import InvalidParameters, UnusableTiny
+
+Kind = Literal["hard", "dissolve", "fade"]
 Floats = npt.NDArray[np.float64]
 
 CONTEXT_FRAMES = 100
@@ -21,91 +23,12 @@ TINY_SHAPE = (27, 48, 3)
 """Rows, columns and channels (RGB) of one frame of a tiny array, in px."""
 
 
-class UnusableTiny(ValueError):
-    """The tiny array is not what detection needs: its shape, its kind of number, or its context is wrong."""
-
-
-class InvalidParameters(ValueError):
-    """The detector's parameters contradict each other, or would need more context than a segment has."""
-
-
-@dataclass(frozen=True)
-class AdaptiveParameters:
-    """The adaptive detector's settings.
-
-    The defaults were chosen on labelled short films from the middle of a plateau, and checked against long shots of fixed
-    cameras; `weight_saturation` is halved because the saturation of dark and grey pixels is mostly noise.
-
-    Attributes:
-        ratio: how many times the mean change around a frame its own change must be (PySceneDetect's adaptive_threshold).
-        window_frames: frames on each side over which that mean is taken (PySceneDetect's window_width).
-        content: the least change from the frame before, 0..255 (PySceneDetect's min_content_val).
-        weight_hue: weight of the hue's mean difference in the change.
-        weight_saturation: weight of the saturation's.
-        weight_luma: weight of the brightness's.
-        distance_frames: of several candidates that lie this near to each other, the strongest is the cut.
-        dark: a frame whose mean over pixels and channels, 0..255, is below this is dark (PySceneDetect's ThresholdDetector).
-        fade_frames_min: a run of fewer dark frames is no fade.
-        fade_frames_max: a run of more dark frames is a dark passage of the film and no fade.
-    """
-
-    ratio: float = 3.0
-    window_frames: int = 2
-    content: float = 26.0
-    weight_hue: float = 1.0
-    weight_saturation: float = 0.5
-    weight_luma: float = 1.0
-    distance_frames: int = 10
-    dark: float = 12.0
-    fade_frames_min: int = 2
-    fade_frames_max: int = CONTEXT_FRAMES - 1
-
-    def __post_init__(self) -> None:
-        """Refuse what could not be local.
-
-        Raises:
-            InvalidParameters: names the setting and shows its value.
-        """
-        if self.ratio <= 0 or self.content <= 0:
-            raise InvalidParameters(f"ratio and content must be above 0: {self.ratio}, {self.content}")
-        if min(self.weight_hue, self.weight_saturation, self.weight_luma) < 0 or self._weights == 0:
-            raise InvalidParameters("the weights must not be negative, and not all 0")
-        if self.window_frames < 1 or self.distance_frames < 1:
-            raise InvalidParameters(
-                f"window_frames and distance_frames must be at least 1: {self.window_frames}, {self.distance_frames}"
-            )
-        if self.distance_frames + self.window_frames + 1 > CONTEXT_FRAMES:
-            raise InvalidParameters(
-                f"distance_frames + window_frames + 1 must fit into {CONTEXT_FRAMES} frames of context: "
-                f"{self.distance_frames} + {self.window_frames} + 1"
-            )
-        if not 1 <= self.fade_frames_min <= self.fade_frames_max < CONTEXT_FRAMES:
-            raise InvalidParameters(
-                f"1 <= fade_frames_min <= fade_frames_max < {CONTEXT_FRAMES} must hold: "
-                f"{self.fade_frames_min}, {self.fade_frames_max}"
-            )
-
-    @property
-    def _weights(self) -> float:
-        return self.weight_hue + self.weight_saturation + self.weight_luma
-
-    @property
-    def text(self) -> str:
-        """The settings as a short, stable string: equal parameters and only they have equal texts."""
-        weights = f"{self.weight_hue:g}:{self.weight_saturation:g}:{self.weight_luma:g}"
-        fades = f"{self.fade_frames_min}-{self.fade_frames_max}<{self.dark:g}"
-        return (
-            f"ratio={self.ratio:g},window={self.window_frames},content={self.content:g},weights={weights},"
-            f"distance={self.distance_frames},fade={fades}"
-        )
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundCut:
     """One cut, in frames of the whole video.
 
     Attributes:
-        frame: the first frame of the new shot; for a fade the middle of the darkness.
+        frame: the first frame of the new shot; for a gradual transition one in its middle.
         kind: how the shots meet.
         start_frame: first frame of the transition.
         end_frame: the frame after its last; a hard cut's extent is `[frame, frame + 1)`.
@@ -119,20 +42,21 @@ class FoundCut:
     confidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Detection:
     """What a detector says about one segment.
 
     Attributes:
         cuts: in order of their frames, each inside the segment, never frame 0.
-        scores: float32, one a frame of the segment: `score`. A cut needs at least 1; another threshold needs no new detection.
+        scores: float32, one a frame of the segment. A frame of at least 1 is a candidate, whatever the detector, so another threshold
+            needs no new detection.
     """
 
     cuts: tuple[FoundCut, ...]
     scores: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an array's rows lie in the film, and which of them are the segment.
 
@@ -164,6 +88,11 @@ class Place:
         if not (0 <= have[0] <= need[0] and need[1] <= have[1] <= self.total_frames):
             raise UnusableTiny(f"segment [{self.segment_first}, {end}) needs frames {need} but the array holds {have}")
 
+    @classmethod
+    def whole(cls, frames: int) -> "Place":
+        """A film in one piece."""
+        return cls(0, frames, 0, frames, frames)
+
     @property
     def segment_rows(self) -> slice:
         """The rows that are the segment's own."""
@@ -173,20 +102,6 @@ class Place:
     def owns(self, frame: int) -> bool:
         """Whether a cut at this frame is this segment's to tell: it lies in the segment, and is not the film's beginning."""
         return frame != 0 and self.segment_first <= frame < self.segment_first + self.segment_frames
-
-
-def score(ratio: Floats, content: Floats, parameters: AdaptiveParameters) -> Floats:
-    """How far each frame is above both thresholds: 1 is just a candidate, 2 is twice what is asked.
-
-    Args:
-        ratio: each frame's change over the mean change around it.
-        content: each frame's change from the frame before, 0..255.
-        parameters: the thresholds.
-
-    Returns:
-        The lesser of both measures, each in units of its threshold.
-    """
-    return np.minimum(ratio / parameters.ratio, content / parameters.content)
 
 
 def strongest(scores: Floats, *, at_least: float, distance: int) -> list[int]:
@@ -215,11 +130,57 @@ def runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def fades(brightness: Floats, place: Place, parameters: AdaptiveParameters) -> list[FoundCut]:
-    """The fades through black that lie wholly inside the array.
+@dataclass(frozen=True, slots=True)
+class FadeParameters:
+    """What is a fade, after PySceneDetect's ThresholdDetector.
 
-    A run of dark frames is a fade if it is neither too short nor too long and touches neither end of the film. Its extent is
-    the run, its cut the middle, its confidence 0.5 where it is just dark enough and 1 where it is black.
+    Attributes:
+        level: a frame whose mean over pixels and channels is nearer than this to 0 is dark, to 255 is white.
+        frames_min: a run of fewer dark or white frames is no fade.
+        frames_max: a run of more is a passage of the film and no fade.
+        abrupt_frames_max: a run of more that begins and ends at once is a dark shot.
+        ramp_frames: how far the way into the run and out of it counts as a part of the fade, at most.
+        ramp_step: by how much each frame of that way must be nearer to the run's level than the one before.
+    """
+
+    level: float = 12.0
+    frames_min: int = 2
+    frames_max: int = 75
+    abrupt_frames_max: int = 12
+    ramp_frames: int = 24
+    ramp_step: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be local.
+
+        Raises:
+            InvalidParameters: names the setting and shows its value.
+        """
+        if not 1 <= self.frames_min <= self.frames_max or self.ramp_frames < 0:
+            raise InvalidParameters(
+                f"1 <= frames_min <= frames_max and 0 <= ramp_frames must hold for fades: "
+                f"{self.frames_min}, {self.frames_max}, {self.ramp_frames}"
+            )
+        if self.frames_max + self.ramp_frames >= CONTEXT_FRAMES:
+            raise InvalidParameters(
+                f"frames_max + ramp_frames must be less than the {CONTEXT_FRAMES} frames of context: "
+                f"{self.frames_max} + {self.ramp_frames}"
+            )
+        if not 0 < self.level < 128 or self.ramp_step <= 0:
+            raise InvalidParameters(f"level must be in (0, 128) and ramp_step above 0: {self.level}, {self.ramp_step}")
+
+    @property
+    def text(self) -> str:
+        """The settings as a short, stable string."""
+        return f"{self.frames_min}-{self.frames_max}/{self.abrupt_frames_max}<{self.level:g},ramp={self.ramp_frames}:{self.ramp_step:g}"
+
+
+def fades(brightness: Floats, place: Place, parameters: FadeParameters) -> list[FoundCut]:
+    """The fades through black or white that lie wholly inside the array.
+
+    A run of dark frames, or of white ones, is a fade if it is neither too short nor too long and touches neither end of the film, and
+    unless it is longer than a moment and begins and ends at once. A steady way into it or out of it belongs to its extent. The cut is
+    the run's middle, its confidence 0.5 where it is just dark enough and 1 where it is black.
 
     Args:
         brightness: mean over pixels and channels, one a row, 0..255.
@@ -230,23 +191,34 @@ def fades(brightness: Floats, place: Place, parameters: AdaptiveParameters) -> l
         Fades in order; also those whose cut is another segment's.
     """
     found = []
-    for start, end in runs(brightness < parameters.dark):
-        # A run that reaches the array's edge reaches the film's end, or is too long, or is too far away to matter here.
-        if start == 0 or end == place.rows:
-            continue
-        if not parameters.fade_frames_min <= end - start <= parameters.fade_frames_max:
-            continue
-        darkest = float(brightness[start:end].min())
-        found.append(
-            FoundCut(
-                frame=place.first_frame + (start + end + 1) // 2,
-                kind="fade",
-                start_frame=place.first_frame + start,
-                end_frame=place.first_frame + end,
-                confidence=1.0 - 0.5 * darkest / parameters.dark,
+    for depth in (brightness, 255.0 - brightness):
+        for start, end in runs(depth < parameters.level):
+            # A run that reaches the array's edge reaches the film's end, or is too long, or is too far away to matter here.
+            if start == 0 or end == place.rows:
+                continue
+            if not parameters.frames_min <= end - start <= parameters.frames_max:
+                continue
+            into, out_of = _ramp(depth[:start][::-1], parameters), _ramp(depth[end:], parameters)
+            if into == out_of == 0 and end - start > parameters.abrupt_frames_max:
+                continue  # a dark shot between two hard cuts
+            found.append(
+                FoundCut(
+                    frame=place.first_frame + (start + end + 1) // 2,
+                    kind="fade",
+                    start_frame=place.first_frame + start - into,
+                    end_frame=place.first_frame + end + out_of,
+                    confidence=1.0 - 0.5 * float(depth[start:end].min()) / parameters.level,
+                )
             )
-        )
-    return found
+    return sorted(found, key=lambda fade: fade.frame)
+
+
+def _ramp(outward: Floats, parameters: FadeParameters) -> int:
+    """How many frames a steady way has, from the run outward; a single step is a hard cut, and no way."""
+    way = outward[: parameters.ramp_frames + 1]
+    steps = np.diff(way) >= parameters.ramp_step
+    length = len(steps) if steps.all() else int(np.argmin(steps))
+    return length if length >= 2 else 0
 
 
 def confidence(score: float) -> float:
@@ -254,35 +226,46 @@ def confidence(score: float) -> float:
     return 1.0 - 0.5 / max(1.0, score) ** 2
 
 
-def decide(scores: Floats, brightness: Floats, place: Place, parameters: AdaptiveParameters) -> tuple[FoundCut, ...]:
-    """The cuts of one segment.
+def hard(frame: int, sureness: float) -> FoundCut:
+    """A hard cut."""
+    return FoundCut(frame, "hard", frame, frame + 1, sureness)
 
-    Hard cuts are the local maxima of the score. A fade replaces the hard cuts inside it and at its edges: on its first dark
-    frame and on the first bright one after it. A cut belongs to the segment that its frame lies in.
+
+def joined(found: Iterable[FoundCut], fading: Sequence[FoundCut], place: Place) -> tuple[FoundCut, ...]:
+    """One list of a segment's own cuts: a fade replaces whatever lies in its extent or at its edges.
 
     Args:
-        scores: `score`, one a row.
-        brightness: mean over pixels and channels, one a row, 0..255.
-        place: where the rows lie, and which are the segment's.
-        parameters: the detector's settings.
+        found: cuts of other kinds.
+        fading: `fades`.
+        place: which frames are the segment's.
 
     Returns:
-        The segment's own cuts, frames strictly increasing.
+        Frames strictly increasing; a cut belongs to the segment that its frame lies in.
     """
-    dark = fades(brightness, place, parameters)
-    hard = [
-        FoundCut(
-            frame=place.first_frame + row,
-            kind="hard",
-            start_frame=place.first_frame + row,
-            end_frame=place.first_frame + row + 1,
-            confidence=confidence(float(scores[row])),
-        )
-        for row in strongest(scores, at_least=1.0, distance=parameters.distance_frames)
-    ]
-    bare = [cut for cut in hard if not _replaced(cut, dark)]
-    return tuple(cut for cut in sorted([*bare, *dark], key=lambda cut: cut.frame) if place.owns(cut.frame))
+    bare = [cut for cut in found if not any(fade.start_frame <= cut.frame <= fade.end_frame for fade in fading)]
+    by_frame = {cut.frame: cut for cut in [*bare, *fading]}
+    return tuple(by_frame[frame] for frame in sorted(by_frame) if place.owns(frame))
 
 
-def _replaced(cut: FoundCut, by: Sequence[FoundCut]) -> bool:
-    return any(fade.start_frame <= cut.frame <= fade.end_frame for fade in by)
+def shots(cuts: Sequence[FoundCut], frames: int) -> list[tuple[int, int]]:
+    """The shots between cuts as first and last frame, both included; frames of gradual transitions lie in none.
+
+    Args:
+        cuts: of the whole film, in order.
+        frames: how many it has.
+
+    Returns:
+        In order, without overlap; at least one.
+    """
+    found: list[tuple[int, int]] = []
+    start = 0
+    for cut in cuts:
+        gradual = cut.kind != "hard"
+        last = (cut.start_frame if gradual else cut.frame) - 1
+        following = cut.end_frame if gradual else cut.frame
+        if last >= start and following < frames:
+            found.append((start, last))
+            start = following
+        elif following < frames:
+            start = max(start, following)  # two transitions that touch are one
+    return [*found, (start, frames - 1)]
