@@ -15,6 +15,7 @@ from heaters_local.commands.ingest import ingest
 from heaters_local.commands.logs import logs
 from heaters_local.commands.migrate import migrate
 from heaters_local.commands.nats_auth import nats_auth
+from heaters_local.commands.operations import backup, erase, fsck, restore
 from heaters_local.commands.redetect import redetect
 from heaters_local.commands.replay import replay
 from heaters_local.commands.search import search
@@ -68,6 +69,10 @@ for command in (
     failed,
     replay,
     detect,
+    erase,
+    fsck,
+    backup,
+    restore,
     redetect,
     stages,
     pause,

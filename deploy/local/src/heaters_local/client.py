@@ -14,6 +14,7 @@ from heaters_local.state import Home
 from heaters_local.views import (
     Admission,
     Clip,
+    Erased,
     Failure,
     FailureInFull,
     Neighbour,
@@ -191,6 +192,11 @@ class Api:
         """Have a stage work on a video again, and all that follows from it; scenes with another detector, if one is named."""
         body = {"from": stage, "force": force, **({"detector": detector} if detector else {})}
         return cast("Replayed", self._ask("POST", f"/api/videos/{video_id}/replay", json=body, headers=_key(None)))
+
+    def erase(self, video_id: str, reason: str) -> Erased:
+        """Erase a video for good."""
+        answer = self._ask("POST", f"/api/videos/{video_id}/erase", json={"reason": reason}, headers=_key(None))
+        return cast("Erased", answer)
 
     def stages(self) -> list[Stage]:
         """Every stage, and whether it rests."""

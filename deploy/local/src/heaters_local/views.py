@@ -62,6 +62,17 @@ class Replayed(TypedDict):
     sequence: int
 
 
+class Erased(TypedDict):
+    """What an erasure took away, and what was still found afterwards."""
+
+    sequence: int
+    facts: int
+    objects: int
+    requests: int
+    uploads: list[str]
+    traces: list[str]
+
+
 class Stage(TypedDict):
     """A kind of work, and whether it rests."""
 

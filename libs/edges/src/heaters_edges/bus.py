@@ -44,6 +44,10 @@ from heaters_edges.wanted import ADMISSION_CONSUMER, LISTENERS, progress_config
 log = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT_S = 5.0
+_OF_THE_ANSWER = {"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending"}
+"""Headers that the server adds when it gives a message directly; they were never said."""
+STORED_AT = "Heaters-Stored-At"
+"""Header of a message that was given back after a loss: when the stream stored it at first."""
 _WRONG_LAST_SEQUENCE = 10071
 _SILENCE_S = 5.0
 
@@ -101,15 +105,23 @@ class Publisher(Protocol):
 def stored_from(message: Msg) -> Stored:
     """A message of a stream, as plain values."""
     meta = message.metadata
-    return Stored(
-        meta.sequence.stream, _utc(meta.timestamp), message.subject, dict(message.headers or {}), message.data
-    )
+    return _stored(meta.sequence.stream, meta.timestamp, message.subject, message.headers, message.data)
 
 
-def _stored_raw(found: RawStreamMsg) -> Stored:
+def stored_raw(found: RawStreamMsg) -> Stored:
+    """A message that was asked for by its place, as plain values."""
     if found.time is None:
         raise BusError(f"message {found.seq} came without its time")
-    return Stored(found.seq or 0, _utc(found.time), found.subject or "", dict(found.headers or {}), found.data or b"")
+    return _stored(found.seq or 0, found.time, found.subject or "", found.headers, found.data or b"")
+
+
+def _stored(sequence: int, at: datetime, subject: str, said: dict[str, str] | None, data: bytes) -> Stored:
+    headers = {name: value for name, value in (said or {}).items() if name not in _OF_THE_ANSWER}
+    given_back = headers.pop(STORED_AT, None)
+    if given_back is not None:
+        with suppress(ValueError):
+            at = datetime.fromisoformat(given_back)
+    return Stored(sequence, _utc(at), subject, headers, data)
 
 
 def _utc(at: datetime) -> datetime:
@@ -360,7 +372,7 @@ class Bus:
             found = await self.jetstream.get_msg(FACTS_STREAM, seq=sequence, direct=True)
         except NotFoundError:
             return None
-        return _stored_raw(found)
+        return stored_raw(found)
 
     async def history(self, video_id: UUID) -> list[Stored]:
         """Everything that was ever told of one video, in order."""
@@ -374,8 +386,40 @@ class Bus:
                 )
             except NotFoundError:
                 return told
-            told.append(_stored_raw(found))
+            told.append(stored_raw(found))
             sequence = told[-1].sequence + 1
+
+    async def erasures(self) -> AsyncIterator[tuple[UUID, int]]:
+        """Every video that was ever erased, with the sequence of the fact that says so, then every new one; for ever."""
+        after = 0
+        while True:
+            subscription = None
+            try:
+                config = ConsumerConfig(
+                    deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+                    opt_start_seq=after + 1,
+                    ack_policy=AckPolicy.NONE,
+                    inactive_threshold=60,
+                )
+                subscription = await self.jetstream.subscribe(
+                    "heaters.video.erased.*.*.*", stream=FACTS_STREAM, config=config
+                )
+                while True:
+                    try:
+                        stored = stored_from(await subscription.next_msg(timeout=_SILENCE_S))
+                    except (NatsTimeout, TimeoutError):
+                        await subscription.consumer_info()  # it ends with its server, and nobody says so
+                        continue
+                    after = stored.sequence
+                    with suppress(ValueError):
+                        yield UUID(stored.subject.rpartition(".")[2]), stored.sequence
+            except (NatsError, APIError, OSError, TimeoutError) as problem:
+                log.info("listening for erasures broke off, will try again", extra={"reason": str(problem)})
+            finally:
+                if subscription is not None:
+                    with suppress(NatsError, APIError, OSError, TimeoutError):
+                        await subscription.unsubscribe()
+            await asyncio.sleep(1)
 
     async def requests(self) -> AsyncIterator[IngestMessage]:
         """Requests of other teams, each until it is acknowledged; for ever."""

@@ -34,7 +34,7 @@ from heaters_contracts.fact import (
 from heaters_contracts.facts.stage import FailureClass, StageFailed, StagePaused, StageRequested, StageResumed
 from heaters_contracts.ids import NIL, canonical, sha256_of
 from heaters_contracts.ingest import Options
-from heaters_contracts.objects import failed_message_key, manifest_key
+from heaters_contracts.objects import failed_message_key, manifest_key, video_prefix
 from heaters_contracts.pipeline import ATTEMPTS_BUCKET, Work
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
@@ -97,6 +97,10 @@ class _Order:
     """Why it cannot be worked on."""
 
 
+class _Erased(Exception):
+    """The video was erased after the message was told: nothing is told of it any more."""
+
+
 class _NotThisStages(Permanent):
     """What is asked for again is not in the stream any more, or was never this stage's to work on."""
 
@@ -123,6 +127,7 @@ class Worker:
             duty.work.name: Breaker(most=settings.burst_failures, cooldown_s=settings.burst_cooldown_s)
             for duty in duties
         }
+        self._erased: dict[UUID, int] = {}
         self._inboxes: list[_Inbox] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -148,7 +153,8 @@ class Worker:
             subscriber = self._bus.inbox(durable=duty.work.consumer(lane), subject=duty.work.filters(lane)[0])
             self._inboxes.append(_Inbox(duty, lane, urgency, subscriber))
         self._main = asyncio.create_task(self._work(), name="worker")
-        self._tasks = [asyncio.create_task(self._pull(inbox), name=f"pull {inbox.urgency}") for inbox in self._inboxes]
+        self._tasks = [asyncio.create_task(self._hear_of_erasures(), name="erasures")]
+        self._tasks += [asyncio.create_task(self._pull(inbox), name=f"pull {inbox.urgency}") for inbox in self._inboxes]
         log.info("ready for work", extra={"consumers": [i.duty.work.consumer(i.lane) for i in self._inboxes]})
 
     async def stop(self) -> None:
@@ -169,6 +175,16 @@ class Worker:
         while not self._offers.empty():
             *_, message = self._offers.get_nowait()
             await self._hand_back(message)
+
+    async def _hear_of_erasures(self) -> None:
+        """Learn which videos are erased, and forget their cached files."""
+        async for video_id, sequence in self._bus.erasures():
+            self._erased[video_id] = sequence
+            await asyncio.to_thread(self._objects.forget, video_prefix(video_id))
+
+    def _require_not_erased(self, told: Told[Fact]) -> None:
+        if told.sequence < self._erased.get(told.video_id, 0):
+            raise _Erased(f"the video {told.video_id} was erased")
 
     async def _pull(self, inbox: _Inbox) -> None:
         stage = inbox.duty.work.name
@@ -388,6 +404,9 @@ class Worker:
             await message.ack()
         except asyncio.CancelledError:
             raise
+        except _Erased as problem:
+            log.info("work is dropped", extra={"stage": work.name, "reason": str(problem)})
+            await message.ack()
         except (Unavailable, Waiting):
             raise
         except Exception as problem:  # noqa: BLE001 - whatever a handler raises is retried, then told; nothing is swallowed
@@ -399,6 +418,7 @@ class Worker:
     ) -> None:
         """Find the results in a manifest, or have the handler make them; tell each at once; write the manifest last."""
         jobs.begin(job)
+        self._require_not_erased(told)
         inputs = {"video": told.video_id, "profile": duty.profile, "fact": told.fact.model_dump(mode="json")}
         manifest = manifest_key(told.video_id, duty.work.name, sha256_of(canonical(inputs)))
         known = None if force else await self._objects.read_json(manifest)
@@ -443,6 +463,7 @@ class Worker:
             work=work,
             traceparent=telemetry.traceparent(),
         )
+        self._require_not_erased(cause)  # it may have been erased while the work was done
         await self._bus.publish(told)
 
     async def _beat(self, message: NatsMessage) -> None:

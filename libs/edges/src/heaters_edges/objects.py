@@ -337,11 +337,16 @@ class Objects:
             CACHE_BYTES.set(total)
             return total
 
+    def cached(self, prefix: str) -> list[str]:
+        """The keys that begin so and that the cache holds."""
+        folder = self._files / prefix
+        return sorted(str(path.relative_to(self._files)) for path in folder.rglob("*") if path.is_file())
+
     def forget(self, prefix: str) -> int:
-        """Put everything whose key begins so out of the cache, as far as nobody reads it; returns how many files."""
+        """Put an object, or all below a prefix that ends in a slash, out of the cache; returns how many files. Readers keep theirs."""
         gone = 0
         folder = self._files / prefix
-        for path in list(folder.rglob("*")) if folder.is_dir() else ():
+        for path in list(folder.rglob("*")) if folder.is_dir() else [folder]:
             with suppress(FileNotFoundError, IsADirectoryError):
                 path.unlink()
                 gone += 1

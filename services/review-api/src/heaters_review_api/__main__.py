@@ -1,4 +1,4 @@
-"""`python -m heaters_review_api [serve | migrate | rebuild | index]`."""
+"""`python -m heaters_review_api [serve | migrate | rebuild | index | fsck | backup | restore]`."""
 
 import argparse
 import asyncio
@@ -17,6 +17,7 @@ from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.migrate import migrate
 from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
+from heaters_review_api.ops import command as ops
 from heaters_review_api.settings import Settings
 
 
@@ -88,12 +89,18 @@ async def index_all(settings: Settings) -> int:
 def main() -> None:
     """Read the command and do it."""
     parser = argparse.ArgumentParser(prog="heaters_review_api", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("serve", "migrate", "rebuild", "index"), default="serve")
-    command = parser.parse_args().command
+    parser.add_argument(
+        "command", nargs="?", choices=("serve", "migrate", "rebuild", "index", *ops.OPERATIONS), default="serve"
+    )
+    ops.add_arguments(parser)
+    options = parser.parse_args()
+    command = options.command
     settings = load(Settings)
     telemetry.start("review-api", settings)
     if command == "serve":
         serve(settings)
+    elif command in ops.OPERATIONS:
+        sys.exit(ops.run(options, settings))
     elif command == "migrate":
         asyncio.run(migrate_all(settings))
     elif command == "index":

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from heaters_contracts import ids
 from heaters_contracts.fact import Unreadable, explain, tell
-from heaters_contracts.facts import VideoRejected, VideoRequested
+from heaters_contracts.facts import VideoErased, VideoRejected, VideoRequested
 from heaters_contracts.ingest import IngestRequest, UploadSource
 from heaters_edges import telemetry
 from heaters_edges.bus import IngestMessage, Stale
@@ -92,7 +92,7 @@ class Admission:
                 ),
                 video_id=video_id,
                 lane=request.lane,
-                cause=None,
+                cause=await self._erased(video_id) if video else None,
                 time=datetime.now(UTC),
                 traceparent=telemetry.traceparent(),
             )
@@ -106,6 +106,11 @@ class Admission:
             ADMITTED.labels(status).inc()
             return Admitted(video_id, status)
         raise Lagging(f"the video {video_id} changed {_TRIES} times while it was being requested")
+
+    async def _erased(self, video_id: UUID) -> UUID | None:
+        """The fact that erased this video, after which it is another request that asks for it; None where it was not."""
+        gone = [event.fact_id for event in await self._queries.events(video_id) if event.type == VideoErased.TYPE]
+        return gone[-1] if gone else None
 
     async def _objection(self, request: IngestRequest) -> str | None:
         if isinstance(request.source, UploadSource) and not await self._queries.uploaded(request.source.key):

@@ -40,6 +40,7 @@ from heaters_review_api.expansion import expand
 from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
+from heaters_review_api.ops.erase import Eraser
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.scores import Scores
@@ -167,6 +168,7 @@ class Application:
             finder=Finder(SearchQueries(self.engine), Asking(self.bus, timeout_s=settings.question_timeout_s), objects),
             indexes=Indexes(self.engine),
             maintenance=Maintenance(chores),
+            eraser=Eraser(self.bus, self.engine, store, queries, self.passed, objects, clips_kept, timeout_s=wait_s),
         )
         self.site = Litestar(
             route_handlers=ROUTES,

@@ -174,6 +174,8 @@ ANYBODY = may(*Role)
 """Whoever is signed in."""
 REVIEWERS = may(Role.REVIEWER, Role.LEAD)
 OPERATORS = may(Role.OPS, Role.LEAD)
+OPS = may(Role.OPS)
+"""For what cannot be undone."""
 ASKERS = may(Role.INGEST, Role.LEAD, Role.OPS)
 KEEPERS = may(Role.OPS)
 """Who keeps accounts, tokens and the audit log."""

@@ -17,6 +17,7 @@ from heaters_review_api.decisions import DecidedClip, Decisions
 from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
+from heaters_review_api.ops.erase import Eraser
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.scores import Scores
@@ -54,6 +55,7 @@ class Desk:
     finder: Finder
     indexes: Indexes
     maintenance: Maintenance
+    eraser: Eraser
 
     async def clip_view(self, one: ClipOfVideo) -> views.Clip:
         """A clip with its times."""

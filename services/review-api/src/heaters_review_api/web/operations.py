@@ -1,10 +1,13 @@
-"""What ops look at: chores and their last runs."""
+"""What ops look at and do: chores and their last runs, and erasing a video."""
 
-from litestar import get, post
-from litestar.params import FromPath
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, get, post
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from heaters_review_api.web import views
-from heaters_review_api.web.auth import ANYBODY, OPERATORS
+from heaters_review_api.web.auth import ANYBODY, OPERATORS, OPS, Principal
 from heaters_review_api.web.desk import TheDesk
 
 
@@ -21,4 +24,24 @@ async def run_chore(desk: TheDesk, name: FromPath[str]) -> views.Chore:
     return next(views.chore_view(chore, ran) for chore, _ in desk.maintenance.report() if chore.name == name)
 
 
-HANDLERS = [list_chores, run_chore]
+@post("/api/videos/{video_id:uuid}/erase", guards=[OPS], status_code=200, tags=["operations"])
+async def erase(
+    desk: TheDesk,
+    request: Request[Principal, Any, Any],
+    video_id: FromPath[UUID],
+    data: JSONBody[views.EraseWish],
+    idempotency_key: Annotated[str, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=200)],
+) -> views.Erased:
+    """Erase a video for good: its facts, objects, rows, vectors and caches. One fact is left, that says who and when."""
+    done = await desk.eraser.erase(video_id, by=request.user.id, reason=data.reason, idempotency_key=idempotency_key)
+    return views.Erased(
+        sequence=done.sequence,
+        facts=done.facts,
+        objects=done.objects,
+        requests=done.requests,
+        uploads=list(done.uploads),
+        traces=await desk.eraser.traces(video_id),
+    )
+
+
+HANDLERS = [list_chores, run_chore, erase]

@@ -49,6 +49,7 @@ from heaters_contracts.facts import (
     StageResumed,
     VideoCutsChanged,
     VideoDownloaded,
+    VideoErased,
     VideoExpanded,
     VideoLinked,
     VideoMasterStored,
@@ -99,6 +100,8 @@ def _apply(t: Tables, told: Told[Fact]) -> None:
     match told.fact:
         case VideoRequested() as fact:
             preparing.requested(t, fact, told)
+        case VideoErased():
+            preparing.erased(t, told)
         case VideoRejected() as fact:
             preparing.rejected(t, fact)
         case VideoDownloaded() as fact:

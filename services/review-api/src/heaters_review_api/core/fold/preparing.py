@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from heaters_review_api.core.fold.history import at_of
 from heaters_review_api.core.fold.opening import retile
-from heaters_review_api.core.tables import Segment, Tables
+from heaters_review_api.core.tables import Segment, Tables, Video
 from heaters_review_api.core.tiling import Window
 
 
@@ -37,6 +37,16 @@ def requested(t: Tables, fact: VideoRequested, told: Told[Fact]) -> None:
         options=fact.options,
         rejected_reason=None,
     )
+
+
+def erased(t: Tables, told: Told[Fact]) -> None:
+    """Nothing of the video is left but this fact; whoever asks for it again begins anew."""
+    clips = set(t.clips)
+    t.video = Video(t.video.id, version=t.video.version)
+    t.events = {told.id: t.events[told.id]}
+    t.segments, t.cuts, t.clips, t.failures = {}, {}, {}, {}
+    t.decisions, t.reversals, t.discarded, t.embeddings = {}, {}, {}, {}
+    t.forgotten |= clips
 
 
 def rejected(t: Tables, fact: VideoRejected) -> None:

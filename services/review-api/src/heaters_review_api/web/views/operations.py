@@ -1,9 +1,10 @@
 """Views of what ops look at."""
 
 from datetime import datetime
+from typing import Annotated
 
 from heaters_edges import maintenance
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class Chore(Struct, frozen=True, kw_only=True):
@@ -22,6 +23,23 @@ class Chores(Struct, frozen=True, kw_only=True):
     """All chores of this replica."""
 
     items: list[Chore]
+
+
+class EraseWish(Struct, frozen=True, kw_only=True):
+    """Why a video is erased; the reason stays."""
+
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class Erased(Struct, frozen=True, kw_only=True):
+    """What was taken away; `traces` is what was still found afterwards, and empty if nothing was."""
+
+    sequence: int
+    facts: int
+    objects: int
+    requests: int
+    uploads: list[str]
+    traces: list[str]
 
 
 def chore_view(chore: maintenance.Chore, ran: maintenance.Ran | None) -> Chore:

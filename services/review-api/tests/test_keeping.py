@@ -1,0 +1,303 @@
+"""What operators rely on: fsck, back-up and restore, a stream given back, a video erased so that nothing of it is found."""
+
+import hashlib
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from heaters_contracts.facts import VideoDownloaded
+from heaters_contracts.objects import ObjectRef
+from heaters_edges.bus import Bus
+from heaters_edges.streams import migrate as migrate_streams
+from heaters_edges.upkeep import StreamNotEmpty
+from heaters_local.servers import NatsServer, free_port
+from heaters_review_api.__main__ import migrate_all
+from heaters_review_api.db.engine import make_engine
+from heaters_review_api.db.rebuild import rebuild
+from heaters_review_api.ops.backup import BadBackup, backup, refill, restore
+from heaters_review_api.ops.fsck import Finding, Fsck
+from heaters_review_api.settings import Settings
+from pydantic import SecretStr
+
+
+@dataclass
+class Place:
+    """An installation of its own: NATS, database, bucket and cache."""
+
+    settings: Settings
+    nats: NatsServer
+
+    @property
+    def dsn(self) -> str:
+        return self.settings.database_url.get_secret_value().replace("+psycopg", "")
+
+
+@asynccontextmanager
+async def place(folder: Path, base: Settings, name: str) -> AsyncIterator[Place]:
+    dsn = base.database_url.get_secret_value()
+    async with await psycopg.AsyncConnection.connect(dsn.replace("+psycopg", ""), autocommit=True) as admin:
+        await admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]  # a name of our own
+    with NatsServer(folder / f"nats-{name}", free_port()) as nats:
+        settings = base.model_copy(
+            update={
+                "nats_url": nats.url,
+                "database_url": SecretStr(f"{dsn.rpartition('/')[0]}/{name}"),
+                "s3_bucket": f"heaters-{name}",
+                "cache_dir": folder / f"cache-{name}",
+            }
+        )
+        await migrate_all(settings)
+        yield Place(settings, nats)
+
+
+async def told_film(desk: Any, story: Any) -> Any:
+    """A film with decisions and results, whose source is really in the store."""
+    film = story().ready([30, 120])
+    key = f"videos/{film.video_id}/source-{'0' * 16}.mp4"
+    data = str(film.video_id).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    film.source = await desk.application.desk.objects.put_bytes(data, key)
+    assert film.source == ObjectRef(key=key, bytes=len(data), sha256=digest)
+    film.told = [one if one.fact.TYPE != "video.downloaded" else replace_source(film, one) for one in film.told]
+    film.embedded(film.keyframed(film.exported(film.verdict("approve", 0, 30))))
+    film.verdict("skip", 30, 120, key="2")
+    await desk.publish(film)
+    return film
+
+
+def replace_source(film: Any, told: Any) -> Any:
+    return replace(told, fact=VideoDownloaded(source=film.source, title=told.fact.title))
+
+
+async def everything_with(dsn: str, needle: str) -> list[str]:
+    """Every row of every table of a database in whose text something stands."""
+    found = []
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        tables = await connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('projection', 'facts', 'app')"
+        )
+        for schema, table in await tables.fetchall():
+            query = f"SELECT t::text FROM {schema}.{table} t WHERE t::text LIKE %s"  # noqa: S608 - names from the catalogue
+            rows = await connection.execute(query, (f"%{needle}%",))  # type: ignore[arg-type]  # as above
+            found += [f"{schema}.{table}: {row[0]}" for row in await rows.fetchall()]
+    return found
+
+
+async def test_of_an_erased_video_nothing_is_found_but_the_fact(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    async with place(tmp_path, settings, "erasing") as here, start(here.settings) as desk:
+        film, other = await told_film(desk, story), await told_film(desk, story)
+        objects, store = desk.application.desk.objects, desk.application.desk.objects.store
+        await objects.write_json(f"videos/{film.video_id}/manifests/plan/{'a' * 64}.json", [])
+        answer = await desk.client.post(
+            f"/api/videos/{film.video_id}/erase", json={"reason": "asked for"}, headers={"Idempotency-Key": "e"}
+        )
+        again = await desk.client.post(
+            f"/api/videos/{film.video_id}/erase", json={"reason": "asked for"}, headers={"Idempotency-Key": "e"}
+        )
+        stream = [m.subject for m in await desk.application.bus.history(film.video_id)]
+        rows = await everything_with(here.dsn, str(film.video_id))
+        keys = [one.key for one in store.listed()]
+        cached = [str(path) for path in here.settings.cache_dir.rglob("*") if str(film.video_id) in str(path)]
+        neighbour = (await desk.client.get(f"/api/videos/{other.video_id}")).json()
+
+    assert (answer.status_code, again.status_code) == (200, 200)
+    assert answer.json()["traces"] == again.json()["traces"] == []
+    assert answer.json()["objects"] == 2
+    assert stream == [f"heaters.video.erased.v1.bulk.{film.video_id}"]
+    # The audit log says who asked for it; it names the video by its id, and no more of it.
+    assert sorted(row.partition(":")[0] for row in rows if not row.startswith("app.audit:")) == [
+        "facts.message",
+        "projection.event",
+        "projection.video",
+    ]
+    assert not any("Harbour" in row for row in rows)
+    assert keys == [other.source.key]
+    assert cached == []
+    assert neighbour["state"] == "in_review"
+
+
+async def test_a_video_that_was_erased_can_be_asked_for_again(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    ask = {"request_id": "one", "source": {"kind": "url", "url": "https://films.example/a.mp4"}}
+    async with place(tmp_path, settings, "askedagain") as here, start(here.settings) as desk:
+        first = (await desk.client.post("/api/ingest", json=ask)).json()
+        await desk.client.post(f"/api/videos/{first['video_id']}/erase", json={}, headers={"Idempotency-Key": "e"})
+        second = (await desk.client.post("/api/ingest", json=ask)).json()
+        shown = (await desk.client.get(f"/api/videos/{first['video_id']}")).json()
+
+    assert (first["status"], second["status"]) == ("requested", "requested")
+    assert second["video_id"] == first["video_id"]
+    assert shown["state"] == "downloading"
+
+
+async def test_a_stream_that_was_lost_is_given_back_word_for_word_by_the_database(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    async with place(tmp_path, settings, "refilled") as here:
+        async with start(here.settings) as desk:
+            gone, film = await told_film(desk, story), await told_film(desk, story)
+            await desk.client.post(f"/api/videos/{gone.video_id}/erase", json={}, headers={"Idempotency-Key": "e"})
+            told = await desk.application.bus.history(film.video_id)
+            rows, last = await desk.rows(), await desk.application.bus.last_sequence()
+        here.nats.kill()
+        shutil.rmtree(here.nats.data_dir / "jetstream")
+        here.nats.start()
+        engine = make_engine(here.settings)
+
+        count = await refill(settings=here.settings, engine=engine)
+        await migrate_streams(here.settings)
+        with pytest.raises(StreamNotEmpty):
+            await refill(settings=here.settings, engine=engine)
+        async with start(here.settings) as desk:
+            given_back = await desk.application.bus.history(film.video_id)
+            same_last = await desk.application.bus.last_sequence()
+            again = await desk.application.bus.publish(film.told[0])
+            clip = film.clip_id(120, 300)
+            verdict = await desk.client.post(
+                f"/api/clips/{clip}/verdict", json={"verdict": "skip"}, headers={"Idempotency-Key": "3"}
+            )
+        await rebuild(engine)
+        async with start(here.settings) as desk:
+            events = {
+                (e["sequence"], e["at"])
+                for e in (await desk.client.get(f"/api/videos/{film.video_id}")).json()["events"]
+            }
+        await engine.dispose()
+
+    assert count == len(told) + 1  # and what is left of the erased one
+    assert [(m.sequence, m.subject, m.headers, m.data) for m in given_back] == [
+        (m.sequence, m.subject, m.headers, m.data) for m in told
+    ]
+    assert all(  # the server's own clock has nanoseconds, which two ways of asking round differently
+        abs(now.stored_at - then.stored_at) < timedelta(milliseconds=1)
+        for now, then in zip(given_back, told, strict=True)
+    )
+    assert same_last == last
+    assert again.duplicate
+    assert verdict.status_code == 200, verdict.text
+    assert len(rows["projection.event"]) == count
+    assert {e[0] for e in events} >= {m.sequence for m in told}
+
+
+async def test_a_backup_restored_elsewhere_comes_to_the_same_rows(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    async with place(tmp_path, settings, "kept") as here, place(tmp_path, settings, "restored") as there:
+        async with start(here.settings) as desk:
+            await told_film(desk, story)
+            last = await desk.application.bus.last_sequence()
+            await backup(
+                folder,
+                bus=desk.application.bus,
+                engine=desk.application.engine,
+                store=desk.application.desk.objects.store,
+            )
+            rows = await desk.rows()
+        bus, engine = Bus(there.settings, source="test"), make_engine(there.settings)
+        await bus.connect()
+
+        done = await restore(folder, settings=there.settings, bus=bus, engine=engine)
+
+        await migrate_streams(there.settings)
+        async with start(there.settings) as desk:
+            await desk.application.passed.wait_for(last, timeout_s=20)
+            restored = await desk.rows()
+        (folder / "facts.jsonl.gz").write_bytes(b"changed")
+        with pytest.raises(BadBackup, match="is not what was written"):
+            await restore(folder, settings=there.settings, bus=bus, engine=engine)
+        await bus.close()
+        await engine.dispose()
+
+    assert (done.facts, done.objects, done.last_sequence) == (last, 1, last)
+    assert restored == rows
+
+
+async def findings(desk: Any, **how: Any) -> list[Finding]:
+    objects = desk.application.desk.objects
+    fsck = Fsck(
+        desk.application.bus,
+        desk.application.engine,
+        objects.store,
+        objects,
+        **{"repair": False, "deep": False, "young_s": -60, **how},
+    )
+    return [one async for one in fsck.run()]
+
+
+async def test_fsck_finds_what_does_not_agree_and_mends_what_it_can(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    async with place(tmp_path, settings, "checked") as here, start(here.settings) as desk:
+        film = story()
+        requested = film.requested()
+        film.source = await desk.application.desk.objects.put_bytes(b"a film", f"videos/{film.video_id}/source-0.mp4")
+        film.downloaded(requested)
+        await desk.publish(film)
+        store = desk.application.desk.objects.store
+        before = await findings(desk, deep=True)
+
+        await desk.application.desk.objects.put_bytes(b"nobody's", f"videos/{film.video_id}/left-0.mp4")
+        store.begin_parts("uploads/films/half.mp4", content_type="video/mp4")
+        other = tmp_path / "other"
+        other.write_bytes(b"b film")
+        store.put(other, film.source.key, content_type="video/mp4", sha256=hashlib.sha256(b"b film").hexdigest())
+        async with await psycopg.AsyncConnection.connect(here.dsn, autocommit=True) as connection:
+            await connection.execute("UPDATE projection.video SET title = 'something else'")
+            await connection.execute("DELETE FROM facts.message WHERE sequence = 1")
+        found = await findings(desk)
+        mended = await findings(desk, repair=True)
+        left = await findings(desk)
+        asked = [m.subject.split(".")[2] for m in await desk.application.bus.history(film.video_id)]
+
+    assert before == []
+    said = {(one.check, one.what.split(" ")[0]) for one in found}
+    assert said == {
+        ("uploads", "an"),
+        ("facts", "message"),
+        ("tables", "the"),
+        ("objects", film.source.key),
+        ("objects", f"videos/{film.video_id}/left-0.mp4"),
+    }
+    assert all(one.mended is None for one in found)
+    assert [one.mended for one in mended if one.check == "uploads"] == ["dropped"]
+    assert [one.mended for one in mended if one.check == "facts"] == ["copied from the stream"]
+    assert {one.mended for one in mended if one.check == "objects"} == {
+        "deleted",
+        "download was asked to make it again",
+    }
+    assert asked == ["requested", "downloaded", "requested"]
+    assert [one.check for one in left] == ["objects"]  # nobody downloads here
+
+
+async def test_tables_that_were_changed_are_made_again_while_nothing_projects(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    async with place(tmp_path, settings, "mended") as here:
+        async with start(here.settings) as desk:
+            await desk.publish(story().ready([30]))
+            rows = await desk.rows()
+        async with await psycopg.AsyncConnection.connect(here.dsn, autocommit=True) as connection:
+            await connection.execute("UPDATE projection.clip SET note = 'something else'")
+        bus, engine = Bus(here.settings, source="test"), make_engine(here.settings)
+        await bus.connect()
+        fsck = Fsck(bus, engine, None, None, repair=True, deep=False)  # type: ignore[arg-type]  # this look needs no store
+
+        found = [one async for one in fsck.facts_and_tables()]
+
+        await bus.close()
+        await engine.dispose()
+        async with start(here.settings) as desk:
+            after = await desk.rows()
+
+    assert [one.mended for one in found] == ["the projection was made again"]
+    assert after == rows
