@@ -30,7 +30,8 @@ demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
 test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS= side by side)
 	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
-check: setup ## format, lint, types, import laws
+check: setup ## format, lint, types, import laws, published messages
+	$(PY) -m heaters_contracts.compat libs/contracts/schemas
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy libs/*/src services/*/src deploy/local/src deploy/checks benchmarks
@@ -40,7 +41,9 @@ bench: setup ## measure beside the peers (ONLY=name)
 	$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 docs: setup ## make the generated documents again
+	$(PY) -m heaters_contracts.compat libs/contracts/schemas
 	$(PY) -m heaters_contracts.schemas libs/contracts/schemas
+	$(PY) -m heaters_contracts.events libs/contracts/golden libs/contracts/src/heaters_contracts/asyncapi.json docs/events.md
 	$(PY) -m heaters_contracts.document docs/pipeline.md
 	$(PY) -m deploy.checks.settings docs/settings.md
 

@@ -11,5 +11,6 @@ class Model(BaseModel):
         extra="ignore",
         ser_json_bytes="base64",
         val_json_bytes="base64",
+        use_attribute_docstrings=True,  # what is said of a field here stands in its schema, for readers elsewhere
         allow_inf_nan=False,  # JSON has no word for them: readers in other languages would fail on the whole message
     )

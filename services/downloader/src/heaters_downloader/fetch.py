@@ -4,18 +4,17 @@ import hashlib
 import json
 import os
 import queue
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpcore
 import httpx
+from heaters_edges.outward import CheckedTransport, Forbidden, NoHostName, UnknownHost
 
 from heaters_downloader.core import (
     AddressPolicy,
@@ -220,66 +219,9 @@ class _Hash:
         self._chunks.put(chunk)
 
 
-class _CheckedBackend(httpcore.NetworkBackend):
-    """Connects to no address that the policy has not seen: a name is resolved once, and what was checked is what is called.
-
-    The name itself goes on to TLS (SNI, certificate) and to the Host header, which know nothing of this.
-    """
-
-    def __init__(self, policy: AddressPolicy) -> None:
-        self._policy = policy
-        self._plain = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Resolve, check every address, connect to the first that answers.
-
-        Raises:
-            ForbiddenAddress: any of the name's addresses is forbidden.
-            NoSuchHost: the name is unknown.
-        """
-        failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in self._addresses(host, port):
-            try:
-                return self._plain.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-    def _addresses(self, host: str, port: int) -> list[str]:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
-                raise NoSuchHost(f"{host} is not known to DNS") from error
-            raise httpcore.ConnectError(f"{host} does not resolve now: {error}") from error
-        except UnicodeError as error:
-            raise UnsupportedScheme(f"{host[:100]!r} is no host name") from error
-        addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-        for address in addresses:
-            if reason := self._policy.refusal(host, port, address):
-                raise ForbiddenAddress(reason)
-        return addresses
-
-
-class _CheckedTransport(httpx.HTTPTransport):
-    """httpx over `_CheckedBackend`. httpx has no setting for the backend (encode/httpx discussion 2111): the pool is replaced."""
-
-    def __init__(self, policy: AddressPolicy) -> None:
-        trust = httpx.create_ssl_context()
-        super().__init__(verify=trust)
-        self._pool = httpcore.ConnectionPool(ssl_context=trust, network_backend=_CheckedBackend(policy))
-
-
 def _client(policy: AddressPolicy, limits: Limits) -> httpx.Client:
     return httpx.Client(
-        transport=_CheckedTransport(policy),
+        transport=CheckedTransport(policy),
         timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s),
         trust_env=False,  # a proxy of the environment would connect for us, unchecked
         follow_redirects=False,
@@ -307,7 +249,11 @@ def _told(url: str) -> Iterator[None]:
     """What httpx raises, in our words."""
     try:
         yield
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except Forbidden as error:
+        raise ForbiddenAddress(str(error)) from error
+    except UnknownHost as error:
+        raise NoSuchHost(str(error)) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, NoHostName) as error:
         raise UnsupportedScheme(f"{shown(url)} is not a URL that can be fetched: {error}") from error
     except httpx.TimeoutException as error:
         raise TryLater(f"{shown(url)} takes too long: {type(error).__name__}") from error

@@ -1,6 +1,7 @@
 """What may be brought, from where, and whether it is the best there was: decisions only, one module a subject."""
 
-from heaters_downloader.core.addresses import Address, AddressPolicy, Network, forbidden
+from heaters_contracts.addresses import Address, AddressPolicy, Network, forbidden
+
 from heaters_downloader.core.errors import (
     ForbiddenAddress,
     ForbiddenBucket,
