@@ -13,7 +13,14 @@ import nats
 import pytest
 from children import Poison, add, count_to_ten, crash, eat_memory, nap, refuse
 from heaters_contracts.fact import Fact, Told, Unreadable, decode, subject_of, tell
-from heaters_contracts.facts import StageFailed, StagePaused, StageRequested, VideoDownloaded, VideoRequested
+from heaters_contracts.facts import (
+    StageFailed,
+    StagePaused,
+    StageRequested,
+    VideoDownloaded,
+    VideoErased,
+    VideoRequested,
+)
 from heaters_contracts.ids import NIL
 from heaters_contracts.ingest import Options, UrlSource
 from heaters_contracts.objects import ObjectRef
@@ -28,6 +35,7 @@ from heaters_edges.pauses import Pause, Pauses
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
 from heaters_edges.streams import migrate
+from heaters_edges.upkeep import purge_video
 
 DOWNLOAD = work_named("download")
 
@@ -549,3 +557,26 @@ async def test_a_child_is_held_to_its_deadline_memory_and_life() -> None:
     with pytest.raises(RuntimeError, match="SIGSEGV"):
         await in_child(crash)
     assert not jobs.current().children
+
+
+async def test_of_a_video_that_was_erased_while_it_was_worked_on_nothing_more_is_told(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        begun.set()
+        await go_on.wait()
+        return downloaded(told)
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        await begun.wait()
+        erased = VideoErased(by="ops", idempotency_key="e")
+        gone = tell(erased, video_id=asked.video_id, lane="bulk", cause=None, time=datetime.now(UTC))
+        await purge_video(bus, asked.video_id, before=(await bus.publish(gone)).sequence)
+        go_on.set()
+        await until(lambda: unacknowledged(bus, "download-bulk"), 0)
+
+    assert [t.fact.TYPE for t in await facts_of(bus, asked.video_id)] == ["video.erased"]

@@ -18,6 +18,7 @@ from faststream.nats.opentelemetry import NatsTelemetryMiddleware
 from faststream.nats.prometheus import NatsPrometheusMiddleware
 from faststream.security import SASLPlaintext
 from heaters_contracts.fact import Fact, Told, encode, video_filter
+from heaters_contracts.facts import VideoErased
 from heaters_contracts.pipeline import (
     FACTS_STREAM,
     INGEST_STREAM,
@@ -50,6 +51,7 @@ STORED_AT = "Heaters-Stored-At"
 """Header of a message that was given back after a loss: when the stream stored it at first."""
 _WRONG_LAST_SEQUENCE = 10071
 _SILENCE_S = 5.0
+_ERASURES_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,37 +391,31 @@ class Bus:
             told.append(stored_raw(found))
             sequence = told[-1].sequence + 1
 
-    async def erasures(self) -> AsyncIterator[tuple[UUID, int]]:
-        """Every video that was ever erased, with the sequence of the fact that says so, then every new one; for ever."""
+    async def erased_after(self, video_id: UUID, sequence: int) -> bool:
+        """Whether a video was erased after a message of it was told."""
+        return await self._next(f"heaters.{VideoErased.TYPE}.*.*.{video_id}", sequence) is not None
+
+    async def erasures(self) -> AsyncIterator[UUID]:
+        """Every video that was ever erased, then every other one within a minute; for ever. Makes no consumer: workers may not."""
         after = 0
         while True:
-            subscription = None
             try:
-                config = ConsumerConfig(
-                    deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                    opt_start_seq=after + 1,
-                    ack_policy=AckPolicy.NONE,
-                    inactive_threshold=60,
-                )
-                subscription = await self.jetstream.subscribe(
-                    "heaters.video.erased.*.*.*", stream=FACTS_STREAM, config=config
-                )
-                while True:
-                    try:
-                        stored = stored_from(await subscription.next_msg(timeout=_SILENCE_S))
-                    except (NatsTimeout, TimeoutError):
-                        await subscription.consumer_info()  # it ends with its server, and nobody says so
-                        continue
-                    after = stored.sequence
+                while (found := await self._next(f"heaters.{VideoErased.TYPE}.*.*.*", after)) is not None:
+                    after = found.sequence
                     with suppress(ValueError):
-                        yield UUID(stored.subject.rpartition(".")[2]), stored.sequence
-            except (NatsError, APIError, OSError, TimeoutError) as problem:
-                log.info("listening for erasures broke off, will try again", extra={"reason": str(problem)})
-            finally:
-                if subscription is not None:
-                    with suppress(NatsError, APIError, OSError, TimeoutError):
-                        await subscription.unsubscribe()
-            await asyncio.sleep(1)
+                        yield UUID(found.subject.rpartition(".")[2])
+            except (NatsError, APIError, OSError, TimeoutError, BusError) as problem:
+                log.info("looking for erasures failed, will try again", extra={"reason": str(problem)})
+            await asyncio.sleep(_ERASURES_S)
+
+    async def _next(self, subject: str, after: int) -> Stored | None:
+        """The first message of some subjects after a sequence."""
+        try:
+            return stored_raw(
+                await self.jetstream.get_msg(FACTS_STREAM, seq=after + 1, subject=subject, next=True, direct=True)
+            )
+        except NotFoundError:
+            return None
 
     async def requests(self) -> AsyncIterator[IngestMessage]:
         """Requests of other teams, each until it is acknowledged; for ever."""

@@ -127,7 +127,6 @@ class Worker:
             duty.work.name: Breaker(most=settings.burst_failures, cooldown_s=settings.burst_cooldown_s)
             for duty in duties
         }
-        self._erased: dict[UUID, int] = {}
         self._inboxes: list[_Inbox] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -177,13 +176,12 @@ class Worker:
             await self._hand_back(message)
 
     async def _hear_of_erasures(self) -> None:
-        """Learn which videos are erased, and forget their cached files."""
-        async for video_id, sequence in self._bus.erasures():
-            self._erased[video_id] = sequence
+        """Forget the cached files of videos that are erased."""
+        async for video_id in self._bus.erasures():
             await asyncio.to_thread(self._objects.forget, video_prefix(video_id))
 
-    def _require_not_erased(self, told: Told[Fact]) -> None:
-        if told.sequence < self._erased.get(told.video_id, 0):
+    async def _require_not_erased(self, told: Told[Fact]) -> None:
+        if await self._bus.erased_after(told.video_id, told.sequence):
             raise _Erased(f"the video {told.video_id} was erased")
 
     async def _pull(self, inbox: _Inbox) -> None:
@@ -418,7 +416,7 @@ class Worker:
     ) -> None:
         """Find the results in a manifest, or have the handler make them; tell each at once; write the manifest last."""
         jobs.begin(job)
-        self._require_not_erased(told)
+        await self._require_not_erased(told)
         inputs = {"video": told.video_id, "profile": duty.profile, "fact": told.fact.model_dump(mode="json")}
         manifest = manifest_key(told.video_id, duty.work.name, sha256_of(canonical(inputs)))
         known = None if force else await self._objects.read_json(manifest)
@@ -463,7 +461,7 @@ class Worker:
             work=work,
             traceparent=telemetry.traceparent(),
         )
-        self._require_not_erased(cause)  # it may have been erased while the work was done
+        await self._require_not_erased(cause)  # it may have been erased while the work was done
         await self._bus.publish(told)
 
     async def _beat(self, message: NatsMessage) -> None:

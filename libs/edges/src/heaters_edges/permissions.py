@@ -86,6 +86,10 @@ def _review_api() -> Rights:
             f"$JS.API.DIRECT.GET.{stream}.>",
             f"$JS.FC.{stream}.>",
         }
+    # Progress lives in memory and is made again after a restart of NATS; erasing takes a video's messages out of all streams.
+    said |= {f"$JS.API.STREAM.CREATE.{PROGRESS_STREAM}"}
+    said |= {f"$JS.API.STREAM.PURGE.{stream}" for stream in (FACTS_STREAM, PROGRESS_STREAM)}
+    said |= {f"$JS.API.STREAM.MSG.{what}.{INGEST_STREAM}" for what in ("GET", "DELETE")}
     said |= {
         f"$JS.API.CONSUMER.INFO.{INGEST_STREAM}.{ADMISSION_CONSUMER}",
         f"$JS.API.CONSUMER.MSG.NEXT.{INGEST_STREAM}.{ADMISSION_CONSUMER}",
