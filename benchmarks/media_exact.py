@@ -14,11 +14,16 @@ from heaters_media.playback import mux_playback, plan_playback
 from heaters_media.probe import probe
 from heaters_media.profiles import REVIEW
 from heaters_media.reuse import obstacles
+from playwright.sync_api import Page
 
+from benchmarks._chromium import screen, shown_numbers
 from benchmarks._media import Film, make
 from benchmarks.harness import Claim, note
 
 CLIPS = 1000
+CLIPS_A_SCREENING = 11
+"""One clip of so many is shown by Chromium as well, if it is short; no divisor of the number of films, so that all come by."""
+_LONGEST_ON_SCREEN = 40
 _UNEVEN = [0]
 for _n in range(149):
     _UNEVEN.append(_UNEVEN[-1] + (33, 34, 41, 17, 66)[_n % 5])
@@ -80,11 +85,19 @@ def _span(dice: random.Random, frames: int) -> tuple[int, int]:
     return start, start + length
 
 
+def _on_screen(page: Page, film: Film, clip: Path, start: int, end: int) -> list[int]:
+    """What Chromium shows; the last picture, at the very end, may only be the last frame again."""
+    ticks = [*film.whole.table.pts.tolist(), film.whole.table.end_ticks][start : end + 1]
+    *numbers, last = shown_numbers(page, clip, ticks, film.whole.table.time_base)
+    return numbers if last == end - 1 else [*numbers, last]
+
+
 def claims() -> Iterator[Claim]:
-    """`exactness`: exports read by PyAV and OpenCV, playback by PyAV."""
+    """`exactness`: exports read by PyAV and OpenCV, playback by PyAV; samples of both in Chromium."""
     dice = random.Random(2)
     readers: dict[str, list[int]] = {"PyAV, export": [0, 0], "OpenCV, export": [0, 0], "PyAV, playback": [0, 0]}
-    with tempfile.TemporaryDirectory(prefix="heaters-bench-") as name:
+    readers |= {"Chromium, export": [0, 0], "Chromium, playback": [0, 0]}
+    with tempfile.TemporaryDirectory(prefix="heaters-bench-") as name, screen() as page:
         folder = Path(name)
         films = list(_films(folder))
         for number in range(CLIPS):
@@ -98,8 +111,10 @@ def claims() -> Iterator[Claim]:
                     file.seek(read.offset_bytes)
                     blobs.append(file.read(read.length_bytes))
             (folder / "play.mp4").write_bytes(mux_playback(plan, blobs))
-            shown = (read_numbers(done.path), _opencv(done.path), read_numbers(folder / "play.mp4"))
-            for counts, numbers in zip(readers.values(), shown, strict=True):
+            shown = [read_numbers(done.path), _opencv(done.path), read_numbers(folder / "play.mp4")]
+            if number % CLIPS_A_SCREENING == 0 and end - start <= _LONGEST_ON_SCREEN:
+                shown += [_on_screen(page, film, clip, start, end) for clip in (done.path, folder / "play.mp4")]
+            for counts, numbers in zip(readers.values(), shown, strict=False):
                 wrong = _wrong(numbers, start, end)
                 counts[0] += wrong
                 counts[1] += end - start

@@ -7,13 +7,10 @@ the work); what the services' processes used in all is told beside the claim.
 """
 
 import asyncio
-import os
 import resource
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -21,7 +18,6 @@ from pathlib import Path
 from statistics import median
 from uuid import UUID, uuid4
 
-import httpx
 import imageio_ffmpeg
 import psutil
 from heaters_contracts.fact import Fact, Told, decode, tell
@@ -33,20 +29,17 @@ from heaters_edges.bus import Bus
 from heaters_edges.objects import Objects, sha256_of_file
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
-from heaters_local.process import Child, tail
-from heaters_local.servers import free_port
 from heaters_media.profiles import REVIEW
 from heaters_media.sample import RATE, render_sample
 
 from benchmarks._servers import servers
+from benchmarks._services import running
 from benchmarks.harness import Claim, note
 
 REPETITIONS = 3  # odd: one of them is the middle
 SERVICES = ("downloader", "preprocessor", "scenes")
 STAGES = ("download", "plan", "preprocess", "scenes")
-_READY_WITHIN_S = 60.0
 _DONE_WITHIN_S = 120.0
-_POLL_S = 0.1
 _STAGE_OF = {produced.TYPE: work.name for work in PIPELINE for produced in work.produces}
 
 
@@ -99,50 +92,6 @@ class _Pair:
     def ratio(self) -> float:
         """Ours over ffmpeg's, of the work alone."""
         return self.run.cpu_s(*STAGES) / self.peer_s
-
-
-def _environment(settings: Settings, service: str, port: int) -> dict[str, str]:
-    return os.environ | {
-        "HEATERS_NATS_URL": settings.nats_url,
-        "HEATERS_S3_ENDPOINT": settings.s3_endpoint,
-        "HEATERS_S3_BUCKET": settings.s3_bucket,
-        "HEATERS_S3_ACCESS_KEY": settings.s3_access_key.get_secret_value(),
-        "HEATERS_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
-        "HEATERS_CACHE_DIR": str(settings.cache_dir),
-        "HEATERS_LISTEN": f"127.0.0.1:{port}",
-        "HEATERS_SERVICE_INSTANCE": service,
-        "HEATERS_LINK_DUPLICATES": "false",  # the same film is sent again and again
-        "HEATERS_MASTER": "false",  # the master is its own job, never on the way to review
-        "HEATERS_REUSE": "false",  # the sample could be its own proxy; ffmpeg makes one, and so does ours
-    }
-
-
-@contextmanager
-def _services(folder: Path, settings: Settings) -> Iterator[Mapping[str, psutil.Process]]:
-    """The stages up to review, one process each, ready for work."""
-    with ExitStack() as stack:
-        children: dict[str, tuple[Child, int]] = {}
-        for service in SERVICES:
-            port = free_port()
-            command = [sys.executable, "-m", f"heaters_{service}"]
-            child = Child(command, log=folder / f"{service}.log", env=_environment(settings, service, port))
-            stack.callback(child.stop, 10)
-            children[service] = child, port
-        for service, (child, port) in children.items():
-            _until_ready(service, child, port)
-        yield {service: psutil.Process(child.pid) for service, (child, _) in children.items()}
-
-
-def _until_ready(service: str, child: Child, port: int) -> None:
-    deadline_s = time.monotonic() + _READY_WITHIN_S
-    while child.exit_code is None and time.monotonic() < deadline_s:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=1).is_success:
-                return
-        except httpx.TransportError:
-            pass  # it does not listen yet
-        time.sleep(_POLL_S)
-    raise RuntimeError(f"{service} did not come up (exit code {child.exit_code}):\n{tail(child.log)}")
 
 
 def _tree_cpu_s(service: psutil.Process) -> float:
@@ -242,7 +191,7 @@ def claims() -> Iterator[Claim]:
     with servers() as (folder, settings):
         film = folder / "sample.mp4"
         minutes = render_sample(film).frames / RATE / 60
-        with _services(folder, settings) as services:
+        with running(folder, settings, SERVICES) as services:
             pairs = asyncio.run(_measure(film, folder, settings, services))
     _tell_more(pairs, minutes)
     # Others share the machine: what lay next to each other in time is compared, and of that the middle is taken.
