@@ -8,6 +8,8 @@ UV     := $(VENV)/bin/uv
 export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
 PACKAGES := $(wildcard libs/*) $(wildcard services/*) deploy/local
 STAMP  := $(VENV)/.installed
+DESK   := services/review-api/ui
+BUILT  := services/review-api/src/heaters_review_api/ui/app/index.html
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench lock docs clean
@@ -16,12 +18,16 @@ help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  VIDEO=path|url  film for demo      ONCE=1  demo runs through by itself and stops      ONLY=name  one benchmark"
 
-setup: $(STAMP) ## make the environment in .venv, with the heaters command in it
+setup: $(STAMP) $(BUILT) ## make the environment in .venv, with the heaters command in it, and build the pages
 
 $(STAMP): constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(patsubst ./services/scenes,./services/scenes[transnetv2],$(addprefix --editable ./,$(PACKAGES)))
+	@touch $@
+
+$(BUILT): $(STAMP) $(DESK)/package-lock.json $(DESK)/index.html $(DESK)/vite.config.ts $(DESK)/build.py $(shell find $(DESK)/src -type f) services/review-api/src/heaters_review_api/ui/static/tokens.css
+	$(PY) $(DESK)/build.py build
 	@touch $@
 
 demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
@@ -36,6 +42,7 @@ check: setup ## format, lint, types, import laws, published messages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy libs/*/src services/*/src deploy/local/src deploy/checks benchmarks
 	$(VENV)/bin/lint-imports --no-cache
+	$(PY) $(DESK)/build.py check
 
 bench: setup ## measure beside the peers (ONLY=name)
 	$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY))

@@ -103,7 +103,7 @@ async def test_our_own_page_may(desk: Any) -> None:
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/api/me", "/healthz", "/api/videos/nonsense", "/static/app.js"])
+@pytest.mark.parametrize("path", ["/", "/api/me", "/healthz", "/api/videos/nonsense", "/static/tokens.css"])
 async def test_every_answer_carries_the_security_headers(desk: Any, path: str) -> None:
     answer = await desk.client.get(path)
 

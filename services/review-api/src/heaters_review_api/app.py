@@ -15,8 +15,6 @@ from heaters_edges.store import S3Store
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -31,6 +29,7 @@ from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.passed import Passed, listen
+from heaters_review_api.db.personal import Personal
 from heaters_review_api.db.projector import Projector
 from heaters_review_api.db.queries import Queries
 from heaters_review_api.db.search import SearchQueries
@@ -40,6 +39,7 @@ from heaters_review_api.expansion import expand
 from heaters_review_api.frames import Frames
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
+from heaters_review_api.openapi import openapi_config
 from heaters_review_api.ops.erase import Eraser
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
@@ -57,9 +57,11 @@ from heaters_review_api.web import (
     operations,
     pages,
     people,
+    personal,
     problems,
     remarks,
     review,
+    screen,
     search,
     signin,
     stages,
@@ -82,11 +84,13 @@ ROUTES = [
     *stages.HANDLERS,
     *operations.HANDLERS,
     *videos.HANDLERS,
+    *screen.HANDLERS,
     *clips.HANDLERS,
     *review.HANDLERS,
     *uploads.HANDLERS,
     *search.HANDLERS,
     *ingest.HANDLERS,
+    *personal.HANDLERS,
 ]
 
 
@@ -158,6 +162,7 @@ class Application:
                 cut_distance_frames=settings.cut_distance_frames,
             ),
             leases=Leases(self.engine, lease_s=settings.lease_s),
+            personal=Personal(self.engine),
             admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s),
             uploads=uploads,
             stages=Stages(self.bus, Pauses(self.bus), queries, self.passed, timeout_s=wait_s),
@@ -180,21 +185,7 @@ class Application:
                 remarks.remarked(self.desk.audit),
             ],
             lifespan=[self._lifespan],
-            openapi_config=OpenAPIConfig(
-                title="Heaters review API",
-                version="1",
-                path="/openapi",
-                render_plugins=[],
-                use_handler_docstrings=True,
-                security=[{"token": []}],
-                components=Components(
-                    security_schemes={
-                        "token": SecurityScheme(
-                            type="http", scheme="bearer", description="An API token, or HEATERS_TOKEN"
-                        )
-                    }
-                ),
-            ),
+            openapi_config=openapi_config(),
             debug=False,
             # Logs are set up once, by telemetry; the framework would put its own handlers in their place.
             logging_config=None,

@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from fractions import Fraction
 from typing import TypeVar
 
 from heaters_contracts.objects import ObjectRef
@@ -62,6 +63,29 @@ class Ledgers:
         except (TryLater, Unavailable):
             self._silent_until = now + _AGAIN_S
         return None
+
+    async def times(self, one: ClipOfVideo) -> tuple[list[int], tuple[int, int]]:
+        """When each frame of a clip begins, then when the last one ends, in ticks of its video; and the time base.
+
+        Raises:
+            MissingObject, WrongObject, BadLedger, IndexError: its ledger is not there, or is not one.
+        """
+        start, end = one.clip.start_frame, one.clip.end_frame
+        if one.frame_table is not None:
+            table = await self.frame_table(one.frame_table)
+            ticks = [*table.pts[start:end].tolist(), table.ticks_of(end)]
+            return ticks, (table.time_base.numerator, table.time_base.denominator)
+        ticks, base = [], Fraction(1)
+        for segment in await self._queries.segments(one.clip.video_id, start, end):
+            if segment.packets is None:
+                raise BadLedger(f"segment {segment.index} of video {one.clip.video_id} has no packets yet")
+            packets = await self.packets(segment.packets)
+            times = [*sorted(packets.pts.tolist()), packets.end_ticks]
+            first = max(start, segment.first_frame) - packets.first_frame
+            last = min(end, segment.end_frame) - packets.first_frame
+            ticks = ticks[:-1] + times[first : last + 1]
+            base = packets.time_base
+        return ticks, (base.numerator, base.denominator)
 
     async def _ticks_by_packets(self, one: ClipOfVideo) -> tuple[int, int] | None:
         start, end = one.clip.start_frame, one.clip.end_frame

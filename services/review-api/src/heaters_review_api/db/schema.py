@@ -29,6 +29,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -505,6 +506,33 @@ lease = Table(
     CheckConstraint("expires_at > taken_at AND place >= 0", name="lease_lasts"),
     Index("lease_of_holder", "holder", "idempotency_key"),
     Index("lease_expiry", "expires_at"),
+    schema="app",
+)
+
+setting = Table(
+    "setting",
+    metadata,
+    _c("person", Text(), key=True),
+    _c("settings", JSONB()),
+    Column("changed_at", _AT, nullable=False, server_default=func.now()),
+    schema="app",
+)
+
+player_error = Table(
+    "player_error",
+    metadata,
+    _c("id", Uuid(), key=True),
+    _c("clip_id", Uuid()),
+    _c("video_id", Uuid()),
+    _c("by", Text()),
+    Column("at", _AT, nullable=False, server_default=func.now()),
+    _c("cause", Text()),
+    _c("detail", Text()),
+    Column("times", Integer(), nullable=False, server_default=text("1")),
+    CheckConstraint("cause IN ('object', 'decoding', 'network')", name="player_error_cause"),
+    UniqueConstraint("clip_id", "by", "cause", name="player_error_once"),
+    Index("player_error_of_video", "video_id", "at"),
+    Index("player_error_age", "at"),
     schema="app",
 )
 

@@ -12,6 +12,7 @@ from heaters_review_api.accounts.oidc import Provider
 from heaters_review_api.admission import Admission
 from heaters_review_api.db.indexes import Indexes
 from heaters_review_api.db.leases import Leases
+from heaters_review_api.db.personal import Personal
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.decisions import DecidedClip, Decisions
 from heaters_review_api.frames import Frames
@@ -45,6 +46,7 @@ class Desk:
     scores: Scores
     decisions: Decisions
     leases: Leases
+    personal: Personal
     admission: Admission
     uploads: Uploads
     stages: Stages

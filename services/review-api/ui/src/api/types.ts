@@ -1,0 +1,47 @@
+// The API's own types, made from its OpenAPI document by the build.
+
+export type {
+  Actions,
+  Admission,
+  Clip,
+  ClipIds,
+  Clips,
+  ClipState,
+  Cut,
+  CutsChanged,
+  CutWish,
+  DecisionList,
+  Event as VideoEvent,
+  Failure,
+  FailureInFull,
+  Failures,
+  Grouped,
+  Handed,
+  Me,
+  Neighbours,
+  PresentList,
+  ProgressList,
+  Progress,
+  SelectionDecided,
+  Stage,
+  Stages,
+  Storyboard,
+  Turned,
+  Upload,
+  VerdictGiven,
+  Video,
+  VideoDetail,
+  Videos,
+  VideoState,
+} from "./schema";
+
+export type Verdict = "approve" | "skip" | "archive";
+
+/** A fact that has changed the tables, as the live connection tells it. */
+export interface Change {
+  sequence: number;
+  type: string;
+  at: string;
+  video_id: string;
+  clip_id: string | null;
+}

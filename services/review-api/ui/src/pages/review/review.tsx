@@ -1,0 +1,297 @@
+// The review page: the exact clip, looping; one key is one verdict, and the next clip is shown already.
+
+import { effect, useComputed, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { send } from "../../api/client";
+import type { Actions, Clip } from "../../api/types";
+import { Button, Notice } from "../../parts/bits";
+import { Player } from "../../player/player";
+import { perform, useActions } from "../../state/actions";
+import { desk } from "../../state/desk";
+import { set, settings } from "../../state/me";
+import { go, pathOf, route } from "../../state/route";
+import { say } from "../../state/toasts";
+import { Rail } from "./rail";
+import { Row } from "./row";
+import { Scrub } from "./scrub";
+import { Strips, type Side } from "./strips";
+
+const AHEAD = new URLSearchParams(location.search).get("pool") === "off" ? 0 : 4;
+const STRIPS_AFTER_MS = 140;
+
+/** A cut that is chosen, and where it would go. */
+export interface Chosen {
+  clip: string;
+  side: Side;
+  /** Where it is, a frame of the video. */
+  frame: number;
+  to: number;
+  /** Where it may go, once the server has said so. */
+  room: [number, number] | null;
+}
+
+export function ReviewPage() {
+  const screen = useRef<HTMLDivElement>(null);
+  const player = useRef<Player | null>(null);
+  const ready = useSignal<Player | null>(null);
+  const chosen = useSignal<Chosen | null>(null);
+  const broken = useSignal<Record<string, { cause: string; detail: string }>>({});
+  const settled = useSignal<string | null>(null);
+  const writing = useSignal<"tags" | "note" | null>(null);
+  const clip = desk.current;
+  const trouble = useComputed(() => (clip.value ? broken.value[clip.value.id] : undefined));
+
+  useLayoutEffect(() => {
+    const made = new Player(screen.current as HTMLDivElement, (id, cause, detail) => {
+      broken.value = { ...broken.value, [id]: { cause, detail } };
+      const about = desk.clips.peek().find((one) => one.id === id);
+      if (about) report(about, cause, detail);
+    });
+    player.current = made;
+    ready.value = made;
+    made.pool.sound = settings.peek().sound;
+    const wanted = route.peek().id ?? null;
+    desk.video.value = wanted;
+    desk.start();
+    // First of all at a verdict: the next film is on the screen. Everything else of the page follows behind.
+    const stop = effect(() => {
+      const [now, ...next] = desk.clips.value;
+      if (now) made.show(now);
+      else made.clear();
+      const before = desk.past.peek()[0]?.clip.id;
+      made.pool.prepare([...(now ? [now.id] : []), ...next.slice(0, AHEAD).map((one) => one.id), ...(before && AHEAD ? [before] : [])]);
+      document.title = now ? `${desk.left.peek()} left · Heaters` : "Review · Heaters";
+    });
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const late = effect(() => {
+      const id = clip.value?.id ?? null;
+      if (timer) clearTimeout(timer);
+      timer = setTimeout(() => (settled.value = id), STRIPS_AFTER_MS);
+      if (chosen.peek() && chosen.peek()?.clip !== id) chosen.value = null;
+    });
+    const sound = effect(() => {
+      made.pool.sound = settings.value.sound;
+    });
+    return () => {
+      stop();
+      late();
+      sound();
+      if (timer) clearTimeout(timer);
+      made.clear();
+    };
+  }, []);
+
+  useEffect(() => {
+    if (route.value.page === "review") desk.choose(route.value.id);
+  }, [route.value]);
+
+  const with_ = (run: (now: Player) => void) => () => {
+    if (player.current?.clip) run(player.current);
+  };
+
+  const choose = (side: Side): void => {
+    const now = clip.value;
+    if (!now) return;
+    const frame = side === "in" ? now.start : now.end;
+    if ((side === "in" ? now.confidence_in : now.confidence_out) === null) {
+      say("refused", side === "in" ? "The video begins here: there is no cut to choose." : "There is no cut at this end.");
+      return;
+    }
+    chosen.value = { clip: now.id, side, frame, to: frame, room: null };
+    desk.actions(now).then(
+      (said) => {
+        const room = roomOf(said, side);
+        if (chosen.value?.clip === now.id && chosen.value.side === side) chosen.value = { ...chosen.value, room };
+      },
+      () => {},
+    );
+  };
+
+  const move = (frames: number) => (): void => {
+    if (!chosen.value) choose("in");
+    const now = chosen.value;
+    if (!now) return;
+    const [low, high] = now.room ?? [1, Number.MAX_SAFE_INTEGER];
+    chosen.value = { ...now, to: Math.min(high, Math.max(low, now.to + frames)) };
+  };
+
+  const commit = (): void => {
+    const now = chosen.value;
+    if (!now || now.to === now.frame) return;
+    chosen.value = null;
+    void desk.cut({ operation: "move", frame: now.frame, to: now.to });
+  };
+
+  const onCut = (operation: "remove" | "confirm") => (): void => {
+    const now = chosen.value;
+    if (!now) {
+      say("refused", `Choose a cut first, with [ or ], then ${operation} it.`);
+      return;
+    }
+    chosen.value = null;
+    void desk.cut({ operation, frame: now.frame });
+  };
+
+  useActions({
+    approve: () => desk.decide("approve"),
+    skip: () => desk.decide("skip"),
+    archive: () => desk.decide("archive"),
+    group: () => desk.group("next"),
+    group_previous: () => desk.group("previous"),
+    repeat: () => desk.repeat(),
+    undo: () => desk.undo(),
+    redo: () => desk.redo(),
+    tags: () => (writing.value = "tags"),
+    note: () => (writing.value = "note"),
+    play: with_((now) => now.toggle()),
+    back: with_((now) => now.shuttle(-1)),
+    forth: with_((now) => now.shuttle(1)),
+    frame_back: with_((now) => now.step(-1)),
+    frame_forth: with_((now) => now.step(1)),
+    ten_back: with_((now) => now.step(-10)),
+    ten_forth: with_((now) => now.step(10)),
+    first: with_((now) => now.step(-now.frame.value - 1e6)),
+    last: with_((now) => now.step(1e6)),
+    loop: with_((now) => now.setLoop(!now.loop.value)),
+    sound: () => set({ sound: !settings.value.sound }),
+    around: with_((now) => now.around(chosen.value?.side ?? "in")),
+    cut_add: with_((now) => {
+      if (!now.clip) return;
+      const frame = now.clip.start + now.here;
+      now.pause();
+      void desk.cut({ operation: "add", frame });
+    }),
+    cut_remove: onCut("remove"),
+    cut_confirm: onCut("confirm"),
+    cut_previous: () => choose("in"),
+    cut_next: () => choose("out"),
+    cut_back: move(-1),
+    cut_forth: move(1),
+    cut_ten_back: move(-10),
+    cut_ten_forth: move(10),
+    commit,
+    cancel: () => {
+      chosen.value = null;
+      writing.value = null;
+    },
+    similar: () => clip.value && go(pathOf("search", null, { like: clip.value.id })),
+  });
+
+  return (
+    <main class="review" aria-label="Review">
+      <section class="stage" aria-label="Clip">
+        <div class="screen-box" data-flash={useFlash()}>
+          <div class="screen" ref={screen} onClick={() => perform("play")} />
+          <Empty />
+          {trouble.value && clip.value && (
+            <div class="over">
+              <Notice
+                tone="failed"
+                title="This clip does not play"
+                action={<Button label="Look at the video" onPress={() => clip.value && go(pathOf("video", clip.value.video_id))} />}
+              >
+                <p>
+                  {CAUSES[trouble.value.cause] ?? "Something is wrong"}: {trouble.value.detail} It was reported. A verdict can be given all the same.
+                </p>
+              </Notice>
+            </div>
+          )}
+        </div>
+        {clip.value && ready.value && <Scrub player={ready.value} clip={clip.value} chosen={chosen} />}
+        <Strips clip={clip.value} settled={settled.value} chosen={chosen} onChoose={choose} onCommit={commit} />
+        <Row />
+        <Verdicts />
+      </section>
+      <Rail writing={writing} chosen={chosen} onCut={(operation) => onCut(operation)()} onCommit={commit} />
+    </main>
+  );
+}
+
+const CAUSES: Record<string, string> = {
+  object: "Its bytes could not be had",
+  decoding: "This browser cannot decode it",
+  network: "The network was lost",
+};
+
+function useFlash(): string | undefined {
+  const word = useSignal<string | undefined>(undefined);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    return effect(() => {
+      const now = desk.flash.value;
+      desk.doneCount.value;
+      if (!now) return;
+      word.value = now;
+      if (timer) clearTimeout(timer);
+      timer = setTimeout(() => {
+        word.value = undefined;
+        desk.flash.value = null;
+      }, 140);
+    });
+  }, []);
+  return word.value;
+}
+
+function roomOf(said: Actions, side: Side): [number, number] | null {
+  const found = said.actions.find((one) => one.action === `move_cut_${side}`);
+  if (found && !found.allowed && found.reason) say("refused", found.reason);
+  return found?.frames ? [found.frames[0] as number, found.frames[1] as number] : null;
+}
+
+function report(clip: Clip, cause: string, detail: string): void {
+  send("POST", "/api/player-errors", { clip: clip.id, cause, detail: detail.slice(0, 500) }).catch(() => {});
+}
+
+function Verdicts() {
+  const none = !desk.current.value;
+  return (
+    <div class="verdicts" role="group" aria-label="Verdict">
+      <Button kind="verdict" tone="approve" icon="approve" label="Approve" action="approve" disabled={none} onPress={() => perform("approve")} />
+      <Button kind="verdict" tone="skip" icon="skip" label="Skip" action="skip" disabled={none} onPress={() => perform("skip")} />
+      <Button kind="verdict" tone="archive" icon="archive" label="Archive" action="archive" disabled={none} onPress={() => perform("archive")} />
+      <Button kind="verdict" tone="group" icon="group" label="Group" action="group" disabled={none} onPress={() => perform("group")} title="Approve this clip and the next one, as one group" />
+      <span class="space" />
+      <Button kind="verdict" tone="plain" icon="cut" label="Cut here" action="cut_add" disabled={none} onPress={() => perform("cut_add")} class="second" />
+      <Button kind="verdict" tone="plain" icon="undo" label="Undo" action="undo" onPress={() => perform("undo")} />
+    </div>
+  );
+}
+
+function Empty() {
+  if (desk.current.value) return null;
+  if (desk.state.value === "loading") return <div class="over loading" aria-busy="true" aria-label="Loading clips" />;
+  if (desk.state.value === "failed") {
+    return (
+      <div class="over">
+        <Notice tone="failed" title="The review desk does not answer" action={<Button kind="solid" label="Try again" icon="retry" onPress={() => void desk.fill()} />}>
+          <p>{desk.problem.value} What you have decided is kept, and sent once it answers.</p>
+        </Notice>
+      </div>
+    );
+  }
+  if (desk.left.value > 0) {
+    return (
+      <div class="over">
+        <Notice title={`${desk.left.value} ${desk.left.value === 1 ? "clip is" : "clips are"} with others`}>
+          <p>Whoever holds them decides on them, or hands them back; they come here by themselves then.</p>
+        </Notice>
+      </div>
+    );
+  }
+  return (
+    <div class="over">
+      <Notice
+        title="Nothing waits for a verdict"
+        action={
+          desk.video.value ? (
+            <Button kind="solid" label="Review all videos" onPress={() => go("/")} />
+          ) : (
+            <Button kind="solid" icon="drop" label="Add a video" onPress={() => go("/pipeline")} />
+          )
+        }
+      >
+        <p>Clips appear here by themselves, as the parts of a video are finished.</p>
+      </Notice>
+    </div>
+  );
+}

@@ -1,0 +1,261 @@
+// The film of one clip: which frame is shown, stepping, speeds, loops. Positions are frames of the clip; the API's are `clip.start` more.
+
+import { signal } from "@preact/signals";
+import { get } from "../api/client";
+import type { Clip } from "../api/types";
+import { Timing } from "../lib/timing";
+import { play, Pool, type Cause } from "./pool";
+
+interface Runs {
+  time_base: [number, number];
+  runs: number[][];
+}
+
+const SPEEDS = [1, 2, 4, 8];
+const AROUND_FRAMES = 12;
+const KEPT_TIMINGS = 200;
+const timings = new Map<string, Timing>();
+
+/** When each frame of a clip is shown, from the server's frame table; asked for once. */
+async function timingOf(clip: string): Promise<Timing | null> {
+  const known = timings.get(clip);
+  if (known) return known;
+  try {
+    const said = await get<Runs>(`/api/clips/${clip}/timing`);
+    const timing = Timing.fromRuns(said.runs, said.time_base);
+    timings.set(clip, timing);
+    if (timings.size > KEPT_TIMINGS) timings.delete(timings.keys().next().value as string);
+    return timing;
+  } catch {
+    return null; // Until it is known, frames are taken to be of equal length.
+  }
+}
+
+export class Player {
+  readonly pool: Pool;
+  /** The frame that is shown, counted from the clip's first. */
+  readonly frame = signal(0);
+  readonly playing = signal(false);
+  /** Below 0 is backwards. */
+  readonly speed = signal(1);
+  readonly loop = signal(true);
+  #clip: Clip | null = null;
+  #timing: Timing | null = null;
+  #stop: (() => void) | null = null;
+  #wanted: number | null = null;
+  #seeking = false;
+
+  constructor(host: HTMLElement, onBroken: (clip: string, cause: Cause, detail: string) => void) {
+    this.pool = new Pool(host, (video, clip) => this.#follow(video, clip), onBroken);
+  }
+
+  get clip(): Clip | null {
+    return this.#clip;
+  }
+
+  get timing(): Timing | null {
+    const video = this.pool.current;
+    if (this.#timing) return this.#timing;
+    return this.#clip && video && video.duration > 0 ? Timing.even(this.#clip.frames, video.duration) : null;
+  }
+
+  /** The frame that one looks at: stopped, the one that was sought; else the one that was painted last. */
+  get here(): number {
+    if (this.#wanted !== null) return this.#wanted;
+    const video = this.pool.current;
+    const timing = this.timing;
+    return video?.paused && timing ? timing.frameAt(video.currentTime) : this.frame.value;
+  }
+
+  /** Show a clip from its first frame. */
+  show(clip: Clip): void {
+    const same = this.#clip?.id === clip.id;
+    this.#clip = clip;
+    if (same) return;
+    this.#end();
+    this.#timing = timings.get(clip.id) ?? null;
+    this.frame.value = 0;
+    this.pool.show(clip.id);
+    if (!this.#timing) {
+      void timingOf(clip.id).then((timing) => {
+        if (this.#clip?.id === clip.id) this.#timing = timing;
+      });
+    }
+  }
+
+  clear(): void {
+    this.#end();
+    this.#clip = null;
+    this.playing.value = false;
+    this.pool.clear();
+  }
+
+  toggle(): void {
+    const video = this.pool.current;
+    if (!video) return;
+    if (this.playing.value) this.pause();
+    else {
+      this.#end();
+      this.#setSpeed(1);
+      if (!this.loop.value && this.#clip && this.frame.value >= this.#clip.frames - 1) video.currentTime = 0;
+      play(video);
+    }
+  }
+
+  pause(): void {
+    this.#end();
+    this.#setSpeed(1);
+    this.pool.current?.pause();
+    this.playing.value = false;
+  }
+
+  /** J and L: in one direction, faster with each press; the other direction begins at 1 again. */
+  shuttle(direction: 1 | -1): void {
+    const video = this.pool.current;
+    if (!video) return;
+    const going = this.playing.value && Math.sign(this.speed.value) === direction;
+    const at = SPEEDS.indexOf(Math.abs(this.speed.value));
+    const speed = direction * (going ? (SPEEDS[Math.min(SPEEDS.length - 1, at + 1)] ?? 1) : 1);
+    this.#end();
+    this.#setSpeed(speed);
+    if (direction === 1) play(video);
+    else this.#backwards(-speed);
+  }
+
+  /** Go by whole frames, stopped. */
+  step(frames: number): void {
+    const at = this.here;
+    this.pause();
+    this.seek(at + frames);
+  }
+
+  /** Show a certain frame: the middle of it is sought, which is never the edge of two. */
+  seek(frame: number): void {
+    const clip = this.#clip;
+    if (!clip) return;
+    const to = Math.min(clip.frames - 1, Math.max(0, frame));
+    this.#wanted = to;
+    this.frame.value = to;
+    if (!this.#seeking) void this.#seekOn();
+  }
+
+  setLoop(value: boolean): void {
+    this.loop.value = value;
+    this.pool.loop = value;
+  }
+
+  /** Play a few frames before and after a boundary, over and over: "in" is the clip's begin, "out" its end. */
+  around(side: "in" | "out"): void {
+    const video = this.pool.current;
+    const clip = this.#clip;
+    const timing = this.timing;
+    if (!video || !clip || !timing) return;
+    this.#end();
+    this.#setSpeed(1);
+    const from = side === "in" ? 0 : Math.max(0, clip.frames - AROUND_FRAMES);
+    const to = side === "in" ? Math.min(clip.frames, AROUND_FRAMES) : clip.frames;
+    video.currentTime = timing.middle(from);
+    play(video);
+    const handle = setInterval(
+      () => {
+        if (this.frame.value >= to - 1 || this.frame.value < from) video.currentTime = timing.middle(from);
+        if (video.paused) play(video);
+      },
+      Math.max(20, (timing.begin(from + 1) - timing.begin(from)) * 500),
+    );
+    this.#stop = () => clearInterval(handle);
+  }
+
+  async #seekOn(): Promise<void> {
+    this.#seeking = true;
+    try {
+      while (this.#wanted !== null) {
+        const to: number = this.#wanted;
+        const video = this.pool.current;
+        const timing = this.timing;
+        if (!video || !timing) return;
+        await sought(video, timing.middle(to));
+        if (this.#wanted === to) this.#wanted = null;
+      }
+    } finally {
+      this.#seeking = false;
+      this.#wanted = null;
+    }
+  }
+
+  #backwards(speed: number): void {
+    const video = this.pool.current;
+    const clip = this.#clip;
+    if (!video || !clip) return;
+    video.pause();
+    this.playing.value = true;
+    let last = performance.now();
+    let behind = 0;
+    let handle = 0;
+    const tick = (now: number): void => {
+      const timing = this.timing;
+      if (timing) {
+        behind += ((now - last) / 1000) * speed * (clip.frames / Math.max(timing.durationS, 0.001));
+        const frames = Math.floor(behind);
+        if (frames > 0 && !this.#seeking) {
+          behind -= frames;
+          const at = this.frame.value - frames;
+          this.seek(at >= 0 ? at : this.loop.value ? clip.frames - 1 : 0);
+        }
+      }
+      last = now;
+      handle = requestAnimationFrame(tick);
+    };
+    handle = requestAnimationFrame(tick);
+    this.#stop = () => cancelAnimationFrame(handle);
+  }
+
+  #setSpeed(speed: number): void {
+    this.speed.value = speed;
+    this.pool.rate = Math.abs(speed);
+  }
+
+  #end(): void {
+    this.#stop?.();
+    this.#stop = null;
+    this.#wanted = null;
+  }
+
+  #follow(video: HTMLVideoElement, clip: string): void {
+    const current = (): boolean => this.pool.shown === clip && this.pool.current === video;
+    this.playing.value = true;
+    if (!video.dataset["followed"]) {
+      video.dataset["followed"] = "yes";
+      video.addEventListener("play", () => current() && (this.playing.value = true));
+      video.addEventListener("pause", () => current() && this.speed.value > 0 && (this.playing.value = false));
+    }
+    const onFrame = (_: number, shown?: { mediaTime: number }): void => {
+      if (!current()) return;
+      const timing = this.timing;
+      if (timing && this.#wanted === null) this.frame.value = timing.frameAt(shown ? shown.mediaTime : video.currentTime);
+      this.#next(video, onFrame);
+    };
+    this.#next(video, onFrame);
+  }
+
+  #next(video: HTMLVideoElement, then: (now: number, shown?: { mediaTime: number }) => void): void {
+    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(then);
+    else requestAnimationFrame((now) => then(now));
+  }
+}
+
+/** Seek, and wait until that frame is there: a frame callback, or `seeked` where there is none. */
+function sought(video: HTMLVideoElement, seconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    let done = false;
+    const end = (): void => {
+      if (done) return;
+      done = true;
+      video.removeEventListener("seeked", end);
+      resolve();
+    };
+    video.addEventListener("seeked", end);
+    video.currentTime = seconds;
+    setTimeout(end, 1000);
+  });
+}

@@ -1,0 +1,81 @@
+// Who sits here, and how they like it. Settings are the person's, not the browser's: the server keeps them.
+
+import { computed, effect, signal } from "@preact/signals";
+import { get, send } from "../api/client";
+import type { Me } from "../api/types";
+import { say } from "./toasts";
+
+export interface Settings {
+  theme: "system" | "dark" | "light";
+  sound: boolean;
+  order: "video" | "oldest" | "least_certain" | "random";
+  /** Chords that differ from the usual ones, by action. */
+  keys: Record<string, string[]>;
+}
+
+const USUAL: Settings = { theme: "system", sound: false, order: "video", keys: {} };
+const SAVE_MS = 500;
+const NAME = "heaters.settings";
+
+export const me = signal<Me | null>(null);
+export const settings = signal<Settings>(local());
+export const mayReview = computed(() => me.value === null || me.value.roles.some((role) => role === "reviewer" || role === "lead"));
+export const mayOperate = computed(() => me.value === null || me.value.roles.some((role) => role === "ops" || role === "lead"));
+export const mayIngest = computed(
+  () => me.value === null || me.value.roles.some((role) => role === "ingest" || role === "ops" || role === "lead"),
+);
+
+function read(said: unknown): Settings {
+  const from = (said ?? {}) as Partial<Settings>;
+  const one = <T>(value: unknown, of: readonly T[], usual: T): T => (of.includes(value as T) ? (value as T) : usual);
+  const keys: Record<string, string[]> = {};
+  for (const [action, chords] of Object.entries(from.keys ?? {})) {
+    if (Array.isArray(chords) && chords.every((chord) => typeof chord === "string")) keys[action] = chords;
+  }
+  return {
+    theme: one(from.theme, ["system", "dark", "light"], USUAL.theme),
+    sound: from.sound === true,
+    order: one(from.order, ["video", "oldest", "least_certain", "random"], USUAL.order),
+    keys,
+  };
+}
+
+/** What this browser remembers, so that the first picture is right already. */
+function local(): Settings {
+  try {
+    return read(JSON.parse(localStorage.getItem(NAME) ?? "{}"));
+  } catch {
+    return USUAL;
+  }
+}
+
+let saving: ReturnType<typeof setTimeout> | null = null;
+
+/** Change a setting; it is shown at once and kept behind. */
+export function set(change: Partial<Settings>): void {
+  settings.value = { ...settings.value, ...change };
+  if (saving) clearTimeout(saving);
+  saving = setTimeout(() => {
+    send("PUT", "/api/me/settings", { settings: settings.value }).catch((error: Error) =>
+      say("failed", `Your settings are kept in this browser only: ${error.message}`),
+    );
+  }, SAVE_MS);
+}
+
+/** Ask who sits here and how they like it. */
+export async function load(): Promise<void> {
+  me.value = await get<Me>("/api/me");
+  const kept = await get<{ settings: unknown }>("/api/me/settings");
+  if (kept.settings && Object.keys(kept.settings).length) settings.value = read(kept.settings);
+}
+
+effect(() => {
+  const { theme } = settings.value;
+  if (theme === "system") delete document.documentElement.dataset["theme"];
+  else document.documentElement.dataset["theme"] = theme;
+  try {
+    localStorage.setItem(NAME, JSON.stringify(settings.value));
+  } catch {
+    // The browser keeps nothing: the server does.
+  }
+});

@@ -1,0 +1,91 @@
+// Videos, what is being worked on, and what has failed: asked for when something changed, for all pages at once.
+
+import { signal } from "@preact/signals";
+import { get } from "../api/client";
+import type { Failure, Failures, Progress, ProgressList, Stage, Stages, Video, Videos } from "../api/types";
+import { onChanges, onLive } from "./live";
+
+const SOON_MS = 300;
+const PROGRESS_MS = 1000;
+const FIRST = 100;
+
+export const videos = signal<readonly Video[]>([]);
+export const nextVideos = signal<string | null>(null);
+export const videosState = signal<"loading" | "ready" | "failed">("loading");
+export const videosProblem = signal("");
+export const failures = signal<readonly Failure[]>([]);
+export const progress = signal<readonly Progress[]>([]);
+export const stages = signal<readonly Stage[]>([]);
+
+let soon: ReturnType<typeof setTimeout> | null = null;
+let shown = FIRST;
+
+async function refresh(): Promise<void> {
+  try {
+    const [page, failed] = await Promise.all([get<Videos>("/api/videos", { limit: Math.min(500, shown) }), get<Failures>("/api/failures")]);
+    videos.value = page.items;
+    nextVideos.value = page.next;
+    failures.value = failed.items;
+    videosState.value = "ready";
+  } catch (error) {
+    videosProblem.value = error instanceof Error ? error.message : String(error);
+    if (!videos.value.length) videosState.value = "failed";
+  }
+}
+
+/** Ask again, once for everything that happens within a moment. */
+export function refreshVideos(): void {
+  soon ??= setTimeout(() => {
+    soon = null;
+    void refresh();
+  }, SOON_MS);
+}
+
+/** Show more of a long list. */
+export async function moreVideos(): Promise<void> {
+  const cursor = nextVideos.value;
+  if (!cursor) return;
+  const page = await get<Videos>("/api/videos", { limit: FIRST, cursor });
+  shown += page.items.length;
+  videos.value = [...videos.value, ...page.items];
+  nextVideos.value = page.next;
+}
+
+/** Begin to watch. */
+export function startVideos(): () => void {
+  void refresh();
+  const stops = [onChanges(refreshVideos), onLive(refreshVideos)];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** Ask what is worked on, every second while somebody looks. */
+export function watchProgress(): () => void {
+  let stopped = false;
+  const ask = async (): Promise<void> => {
+    if (stopped) return;
+    if (document.visibilityState === "visible") {
+      try {
+        progress.value = (await get<ProgressList>("/api/progress")).items;
+      } catch {
+        // What was known stays; the live mark says that nobody answers.
+      }
+    }
+    setTimeout(() => void ask(), PROGRESS_MS);
+  };
+  void ask();
+  void refreshStages();
+  return () => {
+    stopped = true;
+  };
+}
+
+/** Which stages there are, and which rest. */
+export async function refreshStages(): Promise<void> {
+  try {
+    stages.value = (await get<Stages>("/api/stages")).items;
+  } catch {
+    // See above.
+  }
+}
