@@ -10,6 +10,8 @@ from heaters_review_api.app import ROUTES
 OPEN = {"/healthz", "/readyz", "/metrics", "/", "/signin", "/signin/oidc", "/signin/callback"}
 EXAMPLES = {"uuid": "00000000-0000-4000-8000-000000000000", "int": "1", "str": "app.js"}
 NIL = EXAMPLES["uuid"]
+DESK = {"/grid", "/pipeline", "/failed", "/search", "/timeline", f"/review/{NIL}", f"/timeline/{NIL}", f"/videos/{NIL}"}
+"""Pages of the review desk: to strangers they are the sign-in page."""
 
 
 def every_route() -> list[tuple[str, str]]:
@@ -33,7 +35,11 @@ async def test_nothing_but_health_and_the_sign_in_answers_without_a_token(desk: 
         wrong = await stranger.request(method, path, headers={"authorization": "Bearer wrong-token"})
         cookie = await stranger.request(method, path, headers={"cookie": "heaters_session=wrong"})
 
-    if path in OPEN:
+    if path in DESK:
+        assert [plain.status_code, wrong.status_code, cookie.status_code] == [401, 401, 401]
+        assert "<form" in plain.text
+        assert "/app/" not in plain.text
+    elif path in OPEN:
         assert plain.status_code in {200, 401, 403, 404}
         assert "api/" not in path
     else:
