@@ -37,6 +37,7 @@ from heaters_review_api.db.uploads import Sessions
 from heaters_review_api.decisions import Decisions
 from heaters_review_api.expansion import expand
 from heaters_review_api.frames import Frames
+from heaters_review_api.lasting import Lasting
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.openapi import openapi_config
@@ -145,6 +146,7 @@ class Application:
             audit=Audit(self.engine),
             queries=queries,
             ledgers=ledgers,
+            lasting=Lasting(queries, ledgers),
             playback=Playback(
                 objects,
                 queries,

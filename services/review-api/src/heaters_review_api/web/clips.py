@@ -1,6 +1,7 @@
 """Clips: lists, the queue, verdicts, playback and downloads."""
 
 import math
+from fractions import Fraction
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from litestar import Request, Response, get, head, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Redirect
 
+from heaters_review_api import lasting
 from heaters_review_api.core.states import ClipState
 from heaters_review_api.db.queries import CLIP_ORDERS, MEASURES, Between, ClipOfVideo, Wanted
 from heaters_review_api.web import views
@@ -59,6 +61,9 @@ def bounds(said: list[str] | None) -> dict[str, Between]:
     return wanted
 
 
+Seconds = Annotated[str | None, QueryParameter(description="a decimal number, such as 2 or 0.5")]
+
+
 @get("/api/clips", guards=[ANYBODY], tags=["clips"])
 async def list_clips(
     desk: TheDesk,
@@ -70,11 +75,15 @@ async def list_clips(
     certainty_to: Share = None,
     frames_from: Frames = None,
     frames_to: Frames = None,
+    seconds_from: Seconds = None,
+    seconds_to: Seconds = None,
     measure: Bounds = None,
     limit: Limit = 50,
     cursor: FromQuery[str | None] = None,
 ) -> views.Clips:
     """Clips by video and start; superseded ones only with state=superseded. Bounds are included.
+
+    Seconds are exact, by the times of the frames; a page by seconds may be shorter than `limit` and still go on.
 
     A measure's bounds are `measure=name:from:to`, either of which may be empty, such as `measure=motion:2:` or
     `measure=black_share::0.1`; several may be given.
@@ -82,9 +91,21 @@ async def list_clips(
     wanted = Wanted(
         video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, bounds(measure)
     )
-    found = await desk.queries.clips(limit=limit + 1, wanted=wanted, after=read_clip(cursor))
+    after = read_clip(cursor)
+    if seconds_from is not None or seconds_to is not None:
+        lasts = lasting.Bounds(_seconds(seconds_from), _seconds(seconds_to))
+        page, last = await desk.lasting.clips(wanted, lasts, limit=limit, after=after)
+        return views.Clips(items=await desk.clip_views(page), next=after_clip(last) if last else None)
+    found = await desk.queries.clips(limit=limit + 1, wanted=wanted, after=after)
     page = found[:limit]
     return views.Clips(items=await desk.clip_views(page), next=after_clip(page[-1]) if len(found) > limit else None)
+
+
+def _seconds(said: str | None) -> Fraction | None:
+    try:
+        return None if said is None else lasting.read_seconds(said)
+    except ValueError as problem:
+        raise Problem(400, "No such time", str(problem)) from None
 
 
 @get("/api/clips/ids", guards=[ANYBODY], tags=["clips"])

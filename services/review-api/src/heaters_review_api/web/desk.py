@@ -16,6 +16,7 @@ from heaters_review_api.db.personal import Personal
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.decisions import DecidedClip, Decisions
 from heaters_review_api.frames import Frames
+from heaters_review_api.lasting import Lasting
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.ops.erase import Eraser
@@ -40,6 +41,7 @@ class Desk:
     audit: Audit
     queries: Queries
     ledgers: Ledgers
+    lasting: Lasting
     playback: Playback
     frames: Frames
     timeline: Timeline

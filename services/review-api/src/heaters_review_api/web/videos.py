@@ -2,18 +2,20 @@
 
 import re
 from base64 import b64encode
+from collections import Counter
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from heaters_review_api.core.objects import objects_of
 from heaters_review_api.core.tables import Video
 from heaters_review_api.core.times import stage_times, waiting_s
 from heaters_review_api.scores import THRESHOLD
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY
-from heaters_review_api.web.cursors import after_video, read_video
+from heaters_review_api.web.cursors import after_clip, after_video, read_video
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
 
@@ -49,23 +51,57 @@ async def list_videos(
 
 
 @get("/api/videos/{video_id:uuid}", guards=[ANYBODY], tags=["videos"])
-async def get_video(desk: TheDesk, video_id: FromPath[UUID]) -> views.VideoDetail:
-    """Everything known about one video, in one call."""
+async def get_video(
+    desk: TheDesk,
+    video_id: FromPath[UUID],
+    clips: Annotated[int, QueryParameter(ge=1, le=_MOST_CLIPS, description="at most so many clips and facts")] = 2000,
+) -> views.VideoDetail:
+    """Everything known about one video, in one call; of a very long one the first clips and facts, and where they go on."""
     video = await _found(desk, video_id)
-    counts = await desk.queries.clip_counts([video_id])
-    clips = await desk.queries.clips(limit=_MOST_CLIPS, video_id=video_id)
+    found = await desk.queries.clips(limit=clips + 1, video_id=video_id)
+    page = found[:clips]
+    if len(found) > clips:
+        counts = (await desk.queries.clip_counts([video_id])).get(video_id, {})
+    else:
+        counts = Counter(one.clip.state for one in found)
     events = await desk.queries.events(video_id)
+    objects = objects_of(
+        video,
+        await desk.queries.segments(video_id, 0, _ANY_FRAME),
+        [one.clip for one in page],
+        await desk.queries.discarded(video_id),
+    )
     return views.VideoDetail(
-        **views.video_values(video, counts.get(video_id, {})),
+        **views.video_values(video, counts),
         version=video.version,
         cuts=[views.cut_view(cut) for cut in await desk.queries.cuts(video_id)],
-        clips_list=await desk.clip_views(clips),
+        clips_list=await desk.clip_views(page),
+        clips_next=after_clip(page[-1]) if len(found) > clips else None,
         stages={
             stage: views.StageTime(seconds=time.seconds, jobs=time.jobs) for stage, time in stage_times(events).items()
         },
         waiting_s=waiting_s(events),
         failures_list=[views.failure_view(f) for f in await desk.queries.failures(video_id=video_id)],
-        events=[views.event_view(event) for event in events],
+        events=[views.event_view(event) for event in events[:clips]],
+        events_next=events[clips - 1].sequence if len(events) > clips else None,
+        objects=objects,
+        bytes=sum(one.bytes for one in objects),
+    )
+
+
+@get("/api/videos/{video_id:uuid}/facts", guards=[ANYBODY], tags=["videos"])
+async def list_facts(
+    desk: TheDesk,
+    video_id: FromPath[UUID],
+    after: Annotated[int, QueryParameter(ge=0, le=2**63 - 1)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=5000)] = 500,
+) -> views.Facts:
+    """What was told of a video after a sequence, with time and attempt, in the order of the stream."""
+    await _found(desk, video_id)
+    found = await desk.queries.events_after(video_id, after=after, limit=limit + 1)
+    page = found[:limit]
+    return views.Facts(
+        items=[views.event_view(event) for event in page], next=page[-1].sequence if len(found) > limit else None
     )
 
 
@@ -165,4 +201,4 @@ async def frame_picture(
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-HANDLERS = [list_videos, get_video, storyboard, storyboard_sheet, waveform, scores, frame_picture]
+HANDLERS = [list_videos, get_video, list_facts, storyboard, storyboard_sheet, waveform, scores, frame_picture]

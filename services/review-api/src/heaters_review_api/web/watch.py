@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,9 @@ from heaters_review_api.web.auth import ANYBODY, Principal
 from heaters_review_api.web.desk import TheDesk
 
 _HEARTBEAT_S = 15.0
+Topic = Literal["video", "segment", "clip", "decision", "stage"]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
+"""What facts are about: the first word of their types."""
 
 
 @get("/api/me", guards=[ANYBODY], tags=["people"])
@@ -65,27 +68,41 @@ async def events(
         list[UUID] | None,
         QueryParameter(description="only changes of these videos; without it, of all", max_items=1000),
     ] = None,
+    topic: Annotated[
+        list[Topic] | None,
+        QueryParameter(description="only facts of these kinds; without it, of all", max_items=len(TOPICS)),
+    ] = None,
 ) -> Stream:
     """Changes of the tables as server-sent events, in order; each id is its place in the stream, so any replica can go on.
+
+    One connection may watch many videos and topics: `?topic=clip&topic=decision&video=...&video=...`.
 
     Who does not take them fast enough is sent `event: dropped` and let go; it may come back with the last id that it has.
     """
     begin = last_event_id if last_event_id is not None else after
     return Stream(
-        _changes(desk.changes, begin, frozenset(video or ())),
+        _changes(desk.changes, begin, frozenset(video or ()), tuple(f"{one}." for one in topic or TOPICS)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
 
 
-async def _changes(changes: Changes, after: int | None, videos: frozenset[UUID]) -> AsyncGenerator[bytes, None]:
+async def _changes(
+    changes: Changes, after: int | None, videos: frozenset[UUID], types: tuple[str, ...]
+) -> AsyncGenerator[bytes, None]:
     yield b": watching\nretry: 1000\n\n"
     try:
         async with aclosing(changes.since(after, pause_s=_HEARTBEAT_S)) as batches:
             async for batch in batches:
                 if not batch:
                     yield b": still here\n\n"
-                elif wanted := [change for change in batch if not videos or change.video_id in videos]:
+                    continue
+                wanted = [
+                    change
+                    for change in batch
+                    if (not videos or change.video_id in videos) and change.type.startswith(types)
+                ]
+                if wanted:
                     yield b"".join(map(_event, wanted))
     except TooSlow as problem:
         yield f"event: dropped\ndata: {problem.seen}\n\n".encode()

@@ -37,6 +37,11 @@ class HistoryReads(Reads):
         query = select(schema.event).where(_e.video_id == video_id).order_by(_e.sequence)
         return [to_row(core.Event, row) for row in await self._all(query)]
 
+    async def events_after(self, video_id: UUID, *, after: int, limit: int) -> list[core.Event]:
+        """The facts of a video with a greater sequence, in order."""
+        query = select(schema.event).where(_e.video_id == video_id, _e.sequence > after)
+        return [to_row(core.Event, row) for row in await self._all(query.order_by(_e.sequence).limit(limit))]
+
     async def changes(self, *, after: int, up_to: int, limit: int) -> list[Change]:
         """What has changed the tables, in order: facts with a sequence in (after, up_to]."""
         query = (

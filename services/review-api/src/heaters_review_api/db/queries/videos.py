@@ -76,3 +76,9 @@ class VideoReads(Reads):
             and_(_s.video_id == video_id, _s.first_frame < end, _s.first_frame + _s.frames > start)
         )
         return [to_row(core.Segment, row) for row in await self._all(query.order_by(_s.index))]
+
+    async def discarded(self, video_id: UUID) -> list[core.Discarded]:
+        """Objects of a video that nobody wants any more."""
+        o = schema.discarded.c
+        found = await self._all(select(schema.discarded).where(o.video_id == video_id).order_by(o.key))
+        return [to_row(core.Discarded, row) for row in found]

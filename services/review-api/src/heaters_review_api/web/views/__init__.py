@@ -50,6 +50,7 @@ from heaters_review_api.web.views.stages import (
 from heaters_review_api.web.views.videos import (
     Cut,
     Event,
+    Facts,
     Failure,
     ScoredPart,
     Scores,
@@ -84,6 +85,7 @@ __all__ = [
     "EraseWish",
     "Erased",
     "Event",
+    "Facts",
     "Failure",
     "FailureInFull",
     "Failures",

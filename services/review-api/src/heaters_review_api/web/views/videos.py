@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from heaters_review_api.core import tables as core
+from heaters_review_api.core.objects import Kept
 from heaters_review_api.core.states import ClipState, VideoState
 from heaters_review_api.web.views.clips import Clip
 
@@ -93,11 +94,27 @@ class VideoDetail(Video, frozen=True, kw_only=True):
     version: int
     cuts: list[Cut]
     clips_list: list[Clip]
+    clips_next: str | None
+    """The cursor with which `/api/clips?video=` goes on; none where all clips are here."""
     stages: dict[str, StageTime]
     waiting_s: float | None
     """Time in which nobody worked on the way to review; means what it says for a video of one segment."""
     failures_list: list[Failure]
     events: list[Event]
+    events_next: int | None
+    """The sequence after which `/api/videos/{id}/facts` goes on; none where all facts are here."""
+    objects: list[Kept]
+    """What lies in the store because of it: exports and key frames of the clips that are listed here, and all else."""
+    bytes: int
+    """Of these objects."""
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """A page of a video's facts, in the order of the stream."""
+
+    items: list[Event]
+    next: int | None
+    """The sequence to go on after."""
 
 
 class Videos(Struct, frozen=True, kw_only=True):
