@@ -158,7 +158,7 @@ print(json.dumps([said, make_or_fall_back(Wish("cascade", 1.5), threads=1)[1]]))
 
     said, tag = json.loads(answer.stdout)
     assert said == "it needs torch, which is not installed: pip install 'heaters-scenes[transnetv2]'"
-    assert tag.startswith("adaptive(ratio=4.5,")
+    assert tag.startswith("adaptive(strictness=1.5,ratio=4.5,")
     assert tag.endswith(f"instead of cascade: {said}")
 
 

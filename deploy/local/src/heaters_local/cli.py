@@ -21,6 +21,7 @@ from heaters_local.commands.replay import replay
 from heaters_local.commands.search import search
 from heaters_local.commands.stages import pause, resume, stages
 from heaters_local.commands.status import status
+from heaters_local.commands.tune import tune
 from heaters_local.commands.up import up
 from heaters_local.launch import StartedNothing
 from heaters_local.resolve import NoSuchId
@@ -74,6 +75,7 @@ for command in (
     backup,
     restore,
     redetect,
+    tune,
     stages,
     pause,
     resume,

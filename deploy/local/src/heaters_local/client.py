@@ -20,6 +20,7 @@ from heaters_local.views import (
     Neighbour,
     Progress,
     Replayed,
+    Scores,
     Stage,
     Upload,
     Verdict,
@@ -197,6 +198,10 @@ class Api:
         """Erase a video for good."""
         answer = self._ask("POST", f"/api/videos/{video_id}/erase", json={"reason": reason}, headers=_key(None))
         return cast("Erased", answer)
+
+    def scores(self, video_id: str) -> Scores:
+        """How near each frame of a video is to a cut."""
+        return cast("Scores", self._ask("GET", f"/api/videos/{video_id}/scores"))
 
     def stages(self) -> list[Stage]:
         """Every stage, and whether it rests."""

@@ -38,7 +38,14 @@ def check(what: str) -> None:
 
 
 def submit(
-    api: Api, console: Console, what: str, *, lane: str, tags: Sequence[str] = (), request_id: str | None = None
+    api: Api,
+    console: Console,
+    what: str,
+    *,
+    lane: str,
+    tags: Sequence[str] = (),
+    detector: str = "",
+    request_id: str | None = None,
 ) -> Admission:
     """Ask for one video.
 
@@ -48,6 +55,7 @@ def submit(
         what: a path, or an http, https or s3 address.
         lane: interactive or bulk.
         tags: carried with the video.
+        detector: which finds its cuts; empty: the one that scene detection is set to.
         request_id: None: the same video asked for twice is one request.
 
     Raises:
@@ -59,7 +67,7 @@ def submit(
     source = {"kind": "url", "url": what} if kind == "url" else {"kind": "s3", "uri": what}
     if kind == "path":
         source = _uploaded(api, console, Path(what))
-    answer = api.ingest(source, lane=lane, options={"tags": list(tags)}, request_id=request_id)
+    answer = api.ingest(source, lane=lane, options={"tags": list(tags), "detector": detector}, request_id=request_id)
     if answer["status"] == "rejected":
         raise Rejected(f"{what} was refused: {answer['reason'] or 'without a reason'}")
     return answer

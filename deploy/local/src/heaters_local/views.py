@@ -98,6 +98,7 @@ class Clip(TypedDict):
     state: str
     object: StoredObject | None
     frames_decoded: int | None
+    verdict: str | None
 
 
 class Cut(TypedDict):
@@ -107,6 +108,7 @@ class Cut(TypedDict):
     kind: str
     confidence: float
     extent: list[int] | None
+    by: str | None
 
 
 class StageTime(TypedDict):
@@ -135,6 +137,14 @@ class Video(TypedDict):
     requested_at: str
 
 
+class Event(TypedDict):
+    """A fact of a video."""
+
+    sequence: int
+    type: str
+    note: str | None
+
+
 class VideoDetail(Video):
     """A video with all that belongs to it."""
 
@@ -143,6 +153,26 @@ class VideoDetail(Video):
     stages: dict[str, StageTime]
     waiting_s: float | None
     failures_list: list[Failure]
+    events: list[Event]
+
+
+class ScoredPart(TypedDict):
+    """Which detector scored frames [start, end)."""
+
+    start: int
+    end: int
+    detector: str
+
+
+class Scores(TypedDict):
+    """How near each frame is to a cut, one byte a frame in base64."""
+
+    start: int
+    end: int
+    threshold: int
+    values: str
+    parts: list[ScoredPart]
+    complete: bool
 
 
 class Progress(TypedDict):

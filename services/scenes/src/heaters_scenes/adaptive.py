@@ -41,6 +41,7 @@ class AdaptiveParameters:
         flash_frames: a picture that is back after fewer frames than this was interrupted by a flash, and not cut.
         flash_share: how near it must come, as a share of the change itself; 0 takes every flash for a cut.
         fade: what is a fade.
+        strictness: by what ratio and content were multiplied: already in them, kept for whoever compares scores.
     """
 
     ratio: float = 3.0
@@ -53,6 +54,7 @@ class AdaptiveParameters:
     flash_frames: int = 6
     flash_share: float = 0.35
     fade: FadeParameters = field(default_factory=FadeParameters)
+    strictness: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what could not be local.
@@ -83,14 +85,15 @@ class AdaptiveParameters:
 
     def stricter(self, times: float) -> "AdaptiveParameters":
         """The same with both thresholds so many times as high."""
-        return replace(self, ratio=self.ratio * times, content=self.content * times)
+        return replace(self, ratio=self.ratio * times, content=self.content * times, strictness=self.strictness * times)
 
     @property
     def text(self) -> str:
         """The settings as a short, stable string: equal parameters and only they have equal texts."""
         weights = f"{self.weight_hue:g}:{self.weight_saturation:g}:{self.weight_luma:g}"
+        strict = "" if self.strictness == 1 else f"strictness={self.strictness:g},"
         return (
-            f"ratio={self.ratio:g},window={self.window_frames},content={self.content:g},weights={weights},"
+            f"{strict}ratio={self.ratio:g},window={self.window_frames},content={self.content:g},weights={weights},"
             f"distance={self.distance_frames},flash={self.flash_frames}:{self.flash_share:g},fade={self.fade.text}"
         )
 

@@ -26,13 +26,16 @@ LANES = (
     help="interactive: somebody waits for it; bulk: it may wait behind those.",
 )
 @click.option("--tag", "tags", multiple=True, help="A tag that the video keeps; may be given several times.")
+@click.option(
+    "--detector", default="", help="What finds its cuts: adaptive, transnetv2 or cascade; adaptive@1.2 is stricter."
+)
 @click.option("--wait", is_flag=True, help="Return when the videos are in review; fail if one does not get there.")
 @click.option(
     "--patience", "patience_s", type=float, default=300, show_default=True, help="Seconds without any change."
 )
 @home_option
 def ingest(
-    home: Home, videos: tuple[str, ...], lane: str, tags: tuple[str, ...], wait: bool, patience_s: float
+    home: Home, videos: tuple[str, ...], lane: str, tags: tuple[str, ...], detector: str, wait: bool, patience_s: float
 ) -> None:
     """Ask for videos: files are uploaded, addresses (http, https, s3) are downloaded by Heaters.
 
@@ -44,7 +47,7 @@ def ingest(
     with Api.of(home) as api:
         for video in videos:
             try:
-                answer = submit(api, out, video, lane=lane, tags=tags)
+                answer = submit(api, out, video, lane=lane, tags=tags, detector=detector)
             except (NotThere, Rejected, ApiError) as error:
                 click.echo(f"Error: {video}: {error}", err=True)
                 failed = True
