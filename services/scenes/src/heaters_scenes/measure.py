@@ -110,7 +110,9 @@ def _mean_differences(hsv: Frames) -> Floats:
     if len(hsv) < 2:
         return np.zeros((0, 3))
     apart = cv2.absdiff(hsv[1:], hsv[:-1]).reshape(-1, _PIXELS, 3)
-    return np.asarray(apart.sum(axis=1, dtype=np.uint32) / _PIXELS, np.float64)
+    # As a picture of a row a frame: OpenCV adds up its columns four times as fast as numpy does.
+    sums = cv2.reduce(apart, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return np.asarray(sums, np.float64).reshape(-1, 3) / _PIXELS
 
 
 def lumas(frames: Frames) -> Frames:
