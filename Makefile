@@ -12,10 +12,10 @@ DESK   := services/review-api/ui
 BUILT  := services/review-api/src/heaters_review_api/ui/app/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock docs clean
+.PHONY: help setup demo test check bench lock docs clean images deploy-check
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  VIDEO=path|url  film for demo      ONCE=1  demo runs through by itself and stops      ONLY=name  one benchmark"
 
 setup: $(STAMP) $(BUILT) ## make the environment in .venv, with the heaters command in it, and build the pages
@@ -53,6 +53,15 @@ docs: setup ## make the generated documents again
 	$(PY) -m heaters_contracts.events libs/contracts/golden libs/contracts/src/heaters_contracts/asyncapi.json docs/events.md
 	$(PY) -m heaters_contracts.document docs/pipeline.md
 	$(PY) -m deploy.checks.settings docs/settings.md
+	$(PY) -m deploy.checks.chart deploy/helm/heaters/files/pipeline.yaml
+
+images: ## build all container images with podman (SERVICES= some, TORCH=cuda, TAG=)
+	deploy/docker/build.sh $(SERVICES)
+
+deploy-check: setup ## check chart, compose, rules and permissions, and build and start two images; skips loudly what cannot be had
+	deploy/checks/tools.sh
+	deploy/docker/build.sh scenes review-api || echo "images cannot be built here: their tests are skipped"
+	HEATERS_IMAGES=built $(PY) -m pytest tests/deploy $(ARGS)
 
 lock: setup ## resolve all versions anew into constraints.txt
 	UV_FIND_LINKS= $(UV) lock --upgrade

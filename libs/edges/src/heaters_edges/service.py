@@ -106,6 +106,10 @@ class Service:
         chores = Maintenance([cache_chore(self.objects)])
         await chores.now("node cache")
         self._chores = asyncio.create_task(chores.run())
+        wanted = self.settings.stages
+        duties = [duty for duty in duties if not wanted or duty.work.name in wanted]
+        if not duties:
+            raise ValueError(f"none of {', '.join(wanted)} is done by this service")
         worker = Worker(self._bus, self.objects, self.settings, duties)
         await worker.start()
         self._worker = worker

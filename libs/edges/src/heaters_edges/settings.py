@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from heaters_contracts.fact import LANES, Lane
+from heaters_contracts.pipeline import PIPELINE
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -37,6 +38,9 @@ class Settings(BaseSettings):
     free_space_bytes: int = Field(500 * 1024**2, ge=0, description="below this much free disk no new work is taken")
     listen: str = Field(description="host:port of health, metrics (and of the API in review-api)")
     lanes: Annotated[tuple[Lane, ...], NoDecode] = Field(LANES, description="lanes served, parted by commas")
+    stages: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="kinds of work that this process does, parted by commas; without it, all of its service's"
+    )
     grace_s: float = Field(25, ge=0, description="how long a job may go on after SIGTERM before it is handed back")
     retry_base_s: float = Field(2, gt=0, description="delay before the first retry; it doubles with each attempt")
     ack_wait_s: float = Field(
@@ -61,10 +65,18 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
-    @field_validator("lanes", mode="before")
+    @field_validator("lanes", "stages", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("stages")
+    @classmethod
+    def _in_the_pipeline(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = [work.name for work in PIPELINE]
+        if strangers := set(value) - set(known):
+            raise ValueError(f"{', '.join(sorted(strangers))} is no kind of work; there are {', '.join(known)}")
+        return value
 
     @field_validator("listen")
     @classmethod
