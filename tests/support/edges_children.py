@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -104,3 +105,29 @@ def two_then_fail() -> Iterator[int]:
     yield 1
     yield 2
     raise ValueError("no third")
+
+
+_KEPT: list[str] = []
+
+
+def kept(word: str) -> list[str]:
+    """What this process was told so far."""
+    _KEPT.append(word)
+    return list(_KEPT)
+
+
+def pid_after_s(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def fail(words: str) -> None:
+    raise ValueError(words)
+
+
+def grow(size: int) -> int:
+    return len(bytearray(size))
+
+
+def forget_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

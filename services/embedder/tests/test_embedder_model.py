@@ -1,17 +1,22 @@
 import io
-import pickle
 
 import numpy as np
 import pytest
 import torch
+from heaters_embedder.core import batches, top
 from heaters_embedder.errors import UnknownModel, UnreadableImage
-from heaters_embedder.model import MODELS, EfficientNetLite0, Network, SameConv, load
+from heaters_embedder.model import Machine, load
+from heaters_embedder.network import Network, SameConv
 from PIL import Image, ImageDraw
+
+
+def vectors_of(embedder, jpegs):
+    return embedder.see(jpegs).vectors
 
 
 @pytest.fixture(scope="module")
 def embedder():
-    return load("efficientnet-lite0", threads=1)
+    return load("efficientnet-lite0", Machine(1))
 
 
 def jpeg(
@@ -25,7 +30,7 @@ def jpeg(
 
 
 def test_vectors_are_unit_length_finite_and_of_the_stated_dimension(embedder):
-    vectors = embedder.embed([jpeg(at) for at in range(40, 140, 10)])
+    vectors = vectors_of(embedder, [jpeg(at) for at in range(40, 140, 10)])
 
     assert vectors.shape == (10, 1280)
     assert vectors.dtype == np.float32
@@ -34,8 +39,8 @@ def test_vectors_are_unit_length_finite_and_of_the_stated_dimension(embedder):
 
 
 def test_pictures_that_look_alike_are_nearer_than_others(embedder):
-    here, moved, other = embedder.embed(
-        [jpeg(100), jpeg(108), jpeg(60, background="navy", shape="rectangle", size=(240, 320))]
+    here, moved, other = vectors_of(
+        embedder, [jpeg(100), jpeg(108), jpeg(60, background="navy", shape="rectangle", size=(240, 320))]
     )
 
     assert here @ moved > 0.8
@@ -45,14 +50,14 @@ def test_pictures_that_look_alike_are_nearer_than_others(embedder):
 def test_a_vector_does_not_depend_on_the_other_pictures_of_its_batch(embedder):
     pictures = [jpeg(at) for at in (40, 60, 80, 100, 120, 140, 160, 180, 200)]
 
-    together = embedder.embed(pictures)
+    together = vectors_of(embedder, pictures)
 
-    alone = np.concatenate([embedder.embed([picture]) for picture in pictures])
+    alone = np.concatenate([vectors_of(embedder, [picture]) for picture in pictures])
     assert np.abs(together - alone).max() < 1e-5
 
 
 def test_no_picture_gives_no_vector(embedder):
-    assert embedder.embed([]).shape == (0, 1280)
+    assert vectors_of(embedder, []).shape == (0, 1280)
 
 
 def test_folding_the_normalisations_changes_nothing():
@@ -95,7 +100,7 @@ def test_a_network_has_the_296_named_values_of_the_published_weights():
 )
 def test_a_picture_that_cannot_be_read_is_named(embedder, data):
     with pytest.raises(UnreadableImage, match="picture 1 "):
-        embedder.embed([jpeg(50), data])
+        vectors_of(embedder, [jpeg(50), data])
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(embedder):
@@ -103,15 +108,49 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(embedder):
     Image.new("L", (8100, 8000)).save(out, "JPEG")
 
     with pytest.raises(UnreadableImage, match="8100x8000"):
-        embedder.embed([out.getvalue()])
+        vectors_of(embedder, [out.getvalue()])
 
 
-def test_an_unknown_model_is_refused_with_the_names_there_are():
+@pytest.mark.parametrize(
+    "name", ["resnet", "efficientnet-lite0:x", "transformers:", "open_clip", "", "__import__('os')", "transformers"]
+)
+def test_an_unknown_model_is_refused_with_the_names_there_are(name):
     with pytest.raises(UnknownModel, match="efficientnet-lite0"):
-        load("resnet", threads=1)
+        load(name, Machine(1))
 
 
 def test_a_model_says_its_name_and_version(embedder):
     assert embedder.model == "efficientnet-lite0@0.1.0"
-    assert MODELS["efficientnet-lite0"] is EfficientNetLite0
-    assert pickle.loads(pickle.dumps(load)) is load  # noqa: S301  # our own function, as a child process gets it
+    assert load("efficientnet-lite0@0.1.0", Machine(1)) is embedder
+
+
+def test_another_version_than_was_asked_for_is_refused():
+    with pytest.raises(UnknownModel, match=r"efficientnet-lite0@0\.1\.0 is"):
+        load("efficientnet-lite0@9", Machine(1))
+
+
+def test_it_reads_no_texts(embedder):
+    assert not embedder.reads_texts
+    with pytest.raises(UnknownModel, match="image-text"):
+        embedder.read(["a red boat"])
+
+
+def test_it_believes_in_each_of_a_thousand_labels(embedder):
+    seen = embedder.see([jpeg(60), jpeg(90, shape="rectangle")])
+
+    assert seen.beliefs.shape == (2, 1000)
+    assert seen.beliefs.sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert len(set(embedder.labels)) == 1000
+    assert (embedder.labels[0], embedder.labels[978], embedder.labels[999]) == ("tench", "seashore", "toilet tissue")
+
+
+def test_the_strongest_labels_come_first_and_weak_ones_not_at_all():
+    assert top(np.array([0.2, 0.05, 0.75]), ("a", "b", "c")) == (("c", 0.75), ("a", 0.2))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "divided"),
+    [([], []), ([3, 3, 3], [range(0, 2), range(2, 3)]), ([9, 1], [range(0, 1), range(1, 2)]), ([2, 2], [range(0, 2)])],
+)
+def test_clips_are_divided_into_batches_without_a_gap(sizes, divided):
+    assert batches(sizes, most=6) == divided

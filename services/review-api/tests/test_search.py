@@ -1,5 +1,6 @@
 """Search over the API, on a real Postgres: likeness, words, filters, moments, duplicates; and its rules on their own."""
 
+import asyncio
 import base64
 import io
 import struct
@@ -9,11 +10,15 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
-from heaters_contracts.facts import ClipAnnotated, ClipEmbedded
+from heaters_contracts.asking import EMBED_QUEUE, EMBED_SUBJECT, EmbedAnswer, EmbedQuestion
+from heaters_contracts.fact import decode, tell
+from heaters_contracts.facts import ClipAnnotated, ClipEmbedded, VideoEmbeddingRequested
 from heaters_contracts.facts.clip import Label
 from heaters_contracts.spans import Span
+from heaters_edges.bus import Bus
 from heaters_review_api.core import likeness
 from heaters_review_api.core.words import Term, terms
+from heaters_review_api.db.search import Filters, SearchQueries, exact_most
 from heaters_review_api.search.pictures import UnreadablePicture, small_jpeg
 from PIL import Image
 
@@ -279,3 +284,123 @@ def test_a_picture_of_too_many_pixels_is_refused() -> None:
 
     with pytest.raises(UnreadablePicture, match="9000x9000"):
         small_jpeg(out.getvalue())
+
+
+@pytest.fixture
+async def embedder(desk: Any) -> Any:
+    """Answers as an embedder does that knows one image-text model, `looks@1`, in which every text lies at (0, 0, 1)."""
+
+    async def answer(data: bytes) -> bytes:
+        asked = EmbedQuestion.model_validate_json(data)
+        if asked.model.partition("@")[0] != "looks":
+            return EmbedAnswer(problem=f"no model {asked.model!r}; there are: looks").model_dump_json().encode()
+        vectors = tuple(packed((0.0, 0.0, 1.0)) for _ in asked.texts) + tuple(
+            packed((0.0, 1.0, 0.0)) for _ in asked.pictures
+        )
+        return EmbedAnswer(model="looks@1", dimensions=3, reads_texts=True, vectors=vectors).model_dump_json().encode()
+
+    bus = Bus(desk.application.settings, source="embedder")
+    await bus.connect()
+    await bus.answer(EMBED_SUBJECT, EMBED_QUEUE, answer)
+    await bus.client.flush()
+    yield answer
+    await bus.close()
+
+
+async def test_a_text_and_a_picture_are_looked_for_through_an_embedder(desk: Any, story: Any, embedder: Any) -> None:
+    film = embedded_film(story, AROUND)
+    await desk.publish(film)
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(out, "PNG")
+    picture = base64.b64encode(out.getvalue()).decode()
+
+    by_text = await find(desk, film, text="a lighthouse", model="looks@1")
+    by_picture = await find(desk, film, image=picture, model="looks@1")
+    by_both = await find(desk, film, text="a lighthouse", like=[str(film.clip_id(30, 60))], model="looks@1", limit=1)
+
+    assert starts(by_text)[0] == 90
+    assert starts(by_picture)[0] == 30
+    assert starts(by_both) == [90]
+
+
+async def test_a_model_is_asked_for_completed_and_chosen_all_at_once(desk: Any, story: Any, embedder: Any) -> None:
+    film = story().ready([30, 60])
+    keyframed = [
+        film.keyframed(film.exported(film.verdict("approve", *span, key=f"{film.video_id}{span}")))
+        for span in ((0, 30), (30, 60))
+    ]
+    for told in keyframed:
+        film.embedded(told, (1.0, 0.0, 0.0))
+    await desk.publish(film)
+    key = {"Idempotency-Key": str(uuid4())}
+
+    unknown = await desk.client.post("/api/search/models", json={"model": "smells"}, headers=key)
+    asked = await desk.client.post("/api/search/models", json={"model": "looks", "strategy": "new"}, headers=key)
+    wanted = {"model": "looks@1", "strategy": "new"}
+    early = await desk.client.post("/api/search/default", json=wanted, headers=key)
+    requests = await asks(desk, film, "new")
+    again = await desk.application.desk.models.complete()
+
+    assert (unknown.status_code, "no model 'smells'" in unknown.json()["detail"]) == (409, True)
+    assert asked.status_code == 202, asked.text
+    assert asked.json() == {"model": "looks@1", "strategy": "new", "dimensions": 3}
+    assert early.status_code == 409
+    assert {clip.clip_id for request in requests for clip in request.fact.clips} == {
+        told.fact.clip_id for told in keyframed
+    }
+    assert {clip.keyframed for request in requests for clip in request.fact.clips} == {told.id for told in keyframed}
+    assert again == 0
+
+    for request in requests:
+        for clip in request.fact.clips:
+            fact = ClipEmbedded(
+                clip_id=clip.clip_id, span=clip.span, model="looks@1", strategy="new", dimensions=3,
+                vector=packed((0.0, 1.0, 0.0)), keyframed=clip.keyframed,
+            )  # fmt: skip
+            film.told.append(tell(fact, video_id=film.video_id, lane="bulk", cause=request.id, time=request.time))
+    del film.told[: -len(keyframed)]
+    await desk.publish(film)
+    overlap = await desk.client.get("/api/search/overlap", params={**wanted, "other": "tiny@1"})
+    lacking = await desk.application.desk.finder._queries.lacking("looks@1", "new", limit=500)
+
+    assert {told.fact.clip_id for told in keyframed}.isdisjoint(one.clip.id for one in lacking)
+    assert overlap.json()["clips"] >= 0
+
+
+async def asks(desk: Any, film: Any, strategy: str) -> list[Any]:
+    """Facts that ask for a strategy's embeddings of a film, as soon as the sweep has told them."""
+    for _ in range(200):
+        stored = await desk.application.bus.history(film.video_id)
+        found = [decode(one.subject, one.headers, one.data) for one in stored if ".embedding_requested." in one.subject]
+        found = [
+            told for told in found if isinstance(told.fact, VideoEmbeddingRequested) and told.fact.strategy == strategy
+        ]
+        if found:
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError("nobody asked for embeddings")
+
+
+async def test_a_model_gets_an_index_once_it_has_enough_clips(desk: Any, story: Any) -> None:
+    film = embedded_film(story, AROUND)
+    await desk.publish(film)
+    indexes = desk.application.desk.indexes
+
+    made = await indexes.ensure(least=2)
+    again = await indexes.ensure(least=2)
+    named = {space.model for space in await indexes.names()}
+    space = await desk.application.desk.finder.space("looks@1", "middle")
+    query = likeness.pack(np.array([1, 0, 0], np.float32))
+    filters = Filters(videos=(film.video_id,))
+    by_index = await SearchQueries(desk.application.engine).nearest(space, query, filters, limit=3, how="index")
+    one_by_one = await SearchQueries(desk.application.engine).nearest(space, query, filters, limit=3, how="exact")
+
+    assert ("looks@1", "middle") in {(one.model, one.strategy) for one in made}
+    assert again == []
+    assert "looks@1" in named
+    assert [hit.clip_id for hit in by_index.hits] == [hit.clip_id for hit in one_by_one.hits]
+    assert len(by_index.hits) == 3
+
+
+def test_the_more_clips_there_are_the_more_a_filter_may_leave_for_all_to_be_compared() -> None:
+    assert [exact_most(clips) for clips in (0, 10_000, 1_000_000)] == [4000, 4000, 10_000]

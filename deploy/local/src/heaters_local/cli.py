@@ -17,6 +17,7 @@ from heaters_local.commands.migrate import migrate
 from heaters_local.commands.nats_auth import nats_auth
 from heaters_local.commands.operations import backup, erase, fsck, restore
 from heaters_local.commands.redetect import redetect
+from heaters_local.commands.reembed import models, reembed
 from heaters_local.commands.replay import replay
 from heaters_local.commands.search import search
 from heaters_local.commands.stages import pause, resume, stages
@@ -67,6 +68,8 @@ for command in (
     status,
     approve,
     search,
+    models,
+    reembed,
     failed,
     replay,
     detect,

@@ -17,10 +17,14 @@ from heaters_local.views import (
     Erased,
     Failure,
     FailureInFull,
+    ModelAsked,
     Neighbour,
+    Overlap,
     Progress,
     Replayed,
     Scores,
+    SearchModel,
+    SearchResult,
     Stage,
     Upload,
     Verdict,
@@ -68,7 +72,7 @@ class Api:
         self._http = httpx.Client(
             base_url=self.url,
             headers={"authorization": f"Bearer {token}"},
-            timeout=httpx.Timeout(60, connect=5),
+            timeout=httpx.Timeout(150, connect=5),
             trust_env=not here,
         )
 
@@ -172,6 +176,29 @@ class Api:
         """The clips that are most like one, nearest first."""
         answer = self._ask("GET", f"/api/clips/{clip_id}/similar", params={"limit": limit})
         return cast("list[Neighbour]", answer["items"])
+
+    def search(self, wish: Mapping[str, object]) -> SearchResult:
+        """What fits a wish, as `POST /api/search` takes it; the best first."""
+        return cast("SearchResult", self._ask("POST", "/api/search", json=wish))
+
+    def models(self) -> list[SearchModel]:
+        """The models that clips are embedded by."""
+        return cast("list[SearchModel]", self._ask("GET", "/api/search/models")["items"])
+
+    def request_model(self, model: str, strategy: str | None, *, key: str) -> ModelAsked:
+        """Have every clip embedded by one more model; `strategy` None: pictures as they were chosen already."""
+        body = {"model": model, "strategy": strategy}
+        return cast("ModelAsked", self._ask("POST", "/api/search/models", json=body, headers=_key(key)))
+
+    def choose_model(self, model: str, strategy: str, *, near_duplicate: float, key: str) -> None:
+        """Let searches go by a model."""
+        body = {"model": model, "strategy": strategy, "near_duplicate": near_duplicate}
+        self._ask("POST", "/api/search/default", json=body, headers=_key(key))
+
+    def overlap(self, one: tuple[str, str], other: tuple[str, str]) -> Overlap:
+        """How far two models (with their strategies) agree on neighbours."""
+        wish = {"model": one[0], "strategy": one[1], "other": other[0], "other_strategy": other[1]}
+        return cast("Overlap", self._ask("GET", "/api/search/overlap", params=wish))
 
     def failures(self) -> list[Failure]:
         """What was given up."""

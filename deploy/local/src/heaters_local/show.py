@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from heaters_local.state import Part, PartState, Phase, State
-from heaters_local.views import Clip, Failure, Neighbour, Progress, TimeBase, Video, VideoDetail
+from heaters_local.views import Clip, Failure, Hit, Neighbour, Progress, SearchModel, TimeBase, Video, VideoDetail
 
 _STYLES = {
     PartState.READY: "green",
@@ -129,13 +129,24 @@ def clips_table(clips: Sequence[Clip], nearest: Mapping[str, Neighbour | None] |
     return table
 
 
-def neighbours_table(found: Sequence[Neighbour]) -> Table:
-    """Similar clips, nearest first."""
-    table = _table("similarity", "clip", "video", "start", "end", "state")
-    for neighbour in found:
-        clip = neighbour["clip"]
+def hits_table(found: Sequence[Hit]) -> Table:
+    """What a search found, the best first."""
+    table = _table("score", "clip", "video", "start", "end", "state", "tags")
+    for hit in found:
+        clip = hit["clip"]
+        score = hit["similarity"] if hit["similarity"] is not None else hit["rank"]
         place = (clip["id"], clip["video_id"][:_SHORT], str(clip["start"]), str(clip["end"]))
-        table.add_row(f"{neighbour['similarity']:.3f}", *place, _words(clip["state"]))
+        table.add_row("-" if score is None else f"{score:.3f}", *place, _words(clip["state"]), " ".join(clip["tags"]))
+    return table
+
+
+def models_table(found: Sequence[SearchModel]) -> Table:
+    """The models that clips are embedded by."""
+    table = _table("model", "strategy", "dimensions", "clips", "index", "")
+    for one in found:
+        done = f"{one['clips']} of {one['of']}"
+        has, default = ("yes" if one["indexed"] else "-"), ("default" if one["default"] else "")
+        table.add_row(one["model"], one["strategy"], str(one["dimensions"]), done, has, default)
     return table
 
 

@@ -196,3 +196,51 @@ class Verdict(TypedDict):
 
     clip: Clip
     sequence: int
+
+
+class TaggedClip(Clip):
+    """A clip with its tags."""
+
+    tags: list[str]
+
+
+class Hit(TypedDict):
+    """A clip that a search found."""
+
+    clip: TaggedClip
+    similarity: float | None
+    rank: float | None
+
+
+class SearchResult(TypedDict):
+    """What a search found, the best first, and how."""
+
+    items: list[Hit]
+    how: str
+
+
+class SearchModel(TypedDict):
+    """A model that clips are embedded by, and how many of all it has seen."""
+
+    model: str
+    strategy: str
+    dimensions: int
+    clips: int
+    of: int
+    default: bool
+    indexed: bool
+
+
+class ModelAsked(TypedDict):
+    """A model that every clip is to be embedded by."""
+
+    model: str
+    strategy: str
+    dimensions: int
+
+
+class Overlap(TypedDict):
+    """Which share of neighbours two models have in common, over so many clips."""
+
+    clips: int
+    share: float | None

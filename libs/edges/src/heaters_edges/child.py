@@ -19,6 +19,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -29,7 +30,7 @@ from heaters_edges.failure import Permanent
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_context = multiprocessing.get_context("forkserver")
+context = multiprocessing.get_context("forkserver")
 _POLL_S = 0.2
 _PACE_OVER_S = 10.0
 """A pace is that of the last so many seconds: a pause of the other side shows soon, and does not make it jump."""
@@ -52,11 +53,12 @@ class TooMuchMemory(Permanent):
 
 def warm_up(modules: Sequence[str]) -> None:
     """Start the server process from which children are forked, with modules imported. Call once, before any thread."""
-    _context.set_forkserver_preload(["heaters_edges.child", *modules])
-    _context.Process(target=int).start()
+    context.set_forkserver_preload(["heaters_edges.child", *modules])
+    context.Process(target=int).start()
 
 
-def _die_with(pipe: int) -> None:
+def die_with(pipe: int) -> None:
+    """Let this process die when the other end of a pipe closes."""
     # The kernel sends SIGKILL when the pipe breaks: no thread of ours has to run for that, so not even a C call that
     # holds the interpreter lock for minutes outlives its service.
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
@@ -72,36 +74,50 @@ def _child(
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with(alive.fileno())
-    # The parent watches resident memory; this is the backstop against one huge allocation between two looks.
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    backstop = min(2 * memory_bytes, sys.maxsize if most == resource.RLIM_INFINITY else most)
-    resource.setrlimit(resource.RLIMIT_DATA, (backstop, most))
-    try:
-        if "progress" in inspect.signature(work).parameters and "progress" not in kwargs:
-            kwargs["progress"] = _progress_into(say)
-        if each:
-            for item in work(*args, **kwargs):
-                say.send(("item", item, _cpu_s()))
-            answer: tuple[str, Any] = ("result", None)
-        else:
-            answer = ("result", work(*args, **kwargs))
-    except MemoryError:
-        answer = ("problem", TooMuchMemory(f"the work wanted more than {memory_bytes >> 20} MiB of memory"))
-    except Exception as problem:  # noqa: BLE001 - carried to the parent as it is, and raised there
-        problem.add_note(f"in the child process: {traceback.format_exc()}")  # the way there is lost in sending
-        answer = ("problem", problem)
-    say.send(_sendable(*answer))
+    die_with(alive.fileno())
+    limit_memory(memory_bytes)
+    answer = outcome(partial(_call, say, work, each), args, kwargs, memory_bytes)
+    say.send(sendable(*answer))
     say.close()
 
 
-def _cpu_s() -> float:
+def _call(say: Connection, work: Callable[..., Any], each: bool, *args: Any, **kwargs: Any) -> Any:
+    if "progress" in inspect.signature(work).parameters and "progress" not in kwargs:
+        kwargs["progress"] = _progress_into(say)
+    if not each:
+        return work(*args, **kwargs)
+    for item in work(*args, **kwargs):
+        say.send(("item", item, used_cpu_s()))
+    return None
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """The parent watches resident memory; this is the backstop against one huge allocation between two looks."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    backstop = min(2 * memory_bytes, sys.maxsize if most == resource.RLIM_INFINITY else most)
+    resource.setrlimit(resource.RLIMIT_DATA, (backstop, most))
+
+
+def outcome(work: Callable[..., Any], args: Any, kwargs: Any, memory_bytes: int) -> tuple[str, Any]:
+    """What came of a call: ("result", value), or ("problem", exception) for the parent to raise."""
+    try:
+        return "result", work(*args, **kwargs)
+    except MemoryError:
+        return "problem", TooMuchMemory(f"the work wanted more than {memory_bytes >> 20} MiB of memory")
+    except Exception as problem:  # noqa: BLE001 - carried to the parent as it is, and raised there
+        problem.add_note(f"in the child process: {traceback.format_exc()}")  # the way there is lost in sending
+        return "problem", problem
+
+
+def used_cpu_s() -> float:
+    """What this process has used of the processor."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
-def _sendable(kind: str, value: Any) -> tuple[str, Any, float]:
-    cpu_s = _cpu_s()
+def sendable(kind: str, value: Any) -> tuple[str, Any, float]:
+    """What a child says at its end, in a form that its parent can read, with the CPU seconds that it has used."""
+    cpu_s = used_cpu_s()
     try:
         pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes: can the parent read them?
     except Exception as problem:  # noqa: BLE001 - whatever an object's own pickling raises
@@ -156,12 +172,10 @@ async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> 
     counted_s = 0.0
     loop = asyncio.get_running_loop()
     said: asyncio.Queue[tuple[str, Any, float] | None] = asyncio.Queue()
-    hear, say = _context.Pipe(duplex=False)
+    hear, say = context.Pipe(duplex=False)
     # A pipe of its own for each child: it breaks when this process dies, for nobody else holds the writing end.
-    alive, ours = _context.Pipe(duplex=False)
-    process = _context.Process(
-        target=_child, args=(say, alive, job.memory_bytes, work, each, args, kwargs), daemon=True
-    )
+    alive, ours = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(say, alive, job.memory_bytes, work, each, args, kwargs), daemon=True)
     await asyncio.to_thread(process.start)
     say.close()
     alive.close()
@@ -184,11 +198,11 @@ async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> 
             unfinished = message is _SILENCE or (message is not None and message[0] in ("progress", "item"))
             if unfinished and time.monotonic() - looked >= _POLL_S:
                 looked = time.monotonic()
-                _hold_to_limits(job, pid)
+                hold_to_limits(job, pid)
             match message:
                 case None:
                     await asyncio.to_thread(process.join)
-                    raise ChildCrashed(f"the child process ended without a word ({_ending(process.exitcode)})")
+                    raise ChildCrashed(f"the child process ended without a word ({ending(process.exitcode)})")
                 case ("silence", *_):
                     pass
                 case ("progress", pace, _):
@@ -213,7 +227,13 @@ async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> 
         ours.close()
 
 
-def _hold_to_limits(job: jobs.Job, pid: int) -> None:
+def hold_to_limits(job: jobs.Job, pid: int) -> None:
+    """Look whether a child keeps within a job\'s limits.
+
+    Raises:
+        TookTooLong: the deadline has passed.
+        TooMuchMemory: it holds more than the job may.
+    """
     if job.left_s <= 0:
         raise TookTooLong(f"the work was not done within {job.deadline_s:g} s")
     if (used := _resident_bytes(pid)) > job.memory_bytes:
@@ -222,7 +242,8 @@ def _hold_to_limits(job: jobs.Job, pid: int) -> None:
         )
 
 
-def _ending(exit_code: int | None) -> str:
+def ending(exit_code: int | None) -> str:
+    """How a process ended, in words."""
     if exit_code is not None and exit_code < 0:
         return f"killed by {signal.Signals(-exit_code).name}"
     return f"exit code {exit_code}"

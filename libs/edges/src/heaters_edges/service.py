@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -21,6 +21,8 @@ from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
 
 log = logging.getLogger(__name__)
+
+Answer = Callable[[bytes], Awaitable[bytes]]
 
 
 def cache_chore(objects: Objects) -> Chore:
@@ -56,12 +58,19 @@ class Service:
         """The connection, for what a handler's own edge keeps in a bucket; it is open while work is done."""
         return self._bus
 
-    def run(self, duties: list[Duty], *, preload: Sequence[str] = ()) -> None:
+    def run(
+        self,
+        duties: list[Duty],
+        *,
+        preload: Sequence[str] = (),
+        answers: Mapping[tuple[str, str], Answer] | None = None,
+    ) -> None:
         """Work until SIGTERM.
 
         Args:
             duties: what to do, most urgent first.
             preload: modules that the children need; imported once, before they are forked.
+            answers: what to answer questions with, by subject and queue group.
         """
         warm_up(preload)
 
@@ -78,7 +87,7 @@ class Service:
         async def start() -> None:
             # This hook runs beside the server: what it raises would leave a process that listens and does nothing.
             try:
-                await self._start(duties)
+                await self._start(duties, answers or {})
             except Exception as problem:  # noqa: BLE001 - whatever it is, the service cannot work
                 self._wrong = reason_of(problem)
                 log.error("cannot start, ending", extra={"reason": self._wrong})
@@ -102,7 +111,7 @@ class Service:
         if self._wrong:
             raise SystemExit(1)
 
-    async def _start(self, duties: list[Duty]) -> None:
+    async def _start(self, duties: list[Duty], answers: Mapping[tuple[str, str], Answer]) -> None:
         chores = Maintenance([cache_chore(self.objects)])
         await chores.now("node cache")
         self._chores = asyncio.create_task(chores.run())
@@ -113,6 +122,8 @@ class Service:
         worker = Worker(self._bus, self.objects, self.settings, duties)
         await worker.start()
         self._worker = worker
+        for (subject, queue), answer in answers.items():
+            await self._bus.answer(subject, queue, answer)
         if self.settings.one_message:
             self._leave = asyncio.create_task(self._leave_when_done(worker))
 

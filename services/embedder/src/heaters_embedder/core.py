@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -94,3 +95,51 @@ def unpack(text: str, dimensions: int) -> Vectors:
     if not np.isfinite(vector).all():
         raise UnusableVector("the vector holds NaN or an infinity")
     return vector
+
+
+def packed_rows(vectors: npt.NDArray[np.floating]) -> bytes:
+    """Vectors one after the other, as `pack` writes one, without the base64.
+
+    Raises:
+        UnusableVector: not two-dimensional; a value that float16 cannot hold.
+    """
+    if vectors.ndim != 2 or not (np.abs(vectors) <= np.finfo(_PACKED).max).all():
+        raise UnusableVector(f"vectors of the shape {vectors.shape} cannot be packed")
+    return vectors.astype(_PACKED).tobytes()
+
+
+def top(
+    beliefs: npt.NDArray[np.floating], labels: Sequence[str], *, most: int = 5, least: float = 0.1
+) -> tuple[tuple[str, float], ...]:
+    """The labels that a model believes in most.
+
+    Args:
+        beliefs: a share for each label.
+        labels: their names.
+        most: so many at most.
+        least: none of less than this share.
+
+    Returns:
+        (label, share), the strongest first.
+    """
+    order = np.argsort(-beliefs, kind="stable")[:most]
+    return tuple((labels[n], round(float(beliefs[n]), 4)) for n in order if beliefs[n] >= least)
+
+
+def batches(sizes: Sequence[int], *, most: int) -> list[range]:
+    """Divide clips into batches by how many pictures they have.
+
+    Args:
+        sizes: pictures of each clip.
+        most: pictures in a batch; a clip with more is a batch by itself.
+
+    Returns:
+        Ranges of places in `sizes`, in order, without a gap.
+    """
+    found, first, pictures = [], 0, 0
+    for place, size in enumerate(sizes):
+        if pictures and pictures + size > most:
+            found.append(range(first, place))
+            first, pictures = place, 0
+        pictures += size
+    return [*found, range(first, len(sizes))] if sizes else []

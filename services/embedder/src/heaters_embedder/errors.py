@@ -15,3 +15,9 @@ class UnusableWeights(ValueError):
 
 class UnusableVector(ValueError):
     """A vector that cannot be searched for: not finite, without direction, or of another shape than was said."""
+
+
+PROBLEMS = (ValueError,)
+"""What can be said to whoever asked; all of the above are of its kind."""
+PERMANENT = (UnreadableImage, UnknownModel, UnusableWeights, UnusableVector)
+"""Trying again does not mend them."""

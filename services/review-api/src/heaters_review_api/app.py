@@ -47,6 +47,7 @@ from heaters_review_api.readiness import Readiness
 from heaters_review_api.scores import Scores
 from heaters_review_api.search.asking import Asking
 from heaters_review_api.search.finder import Finder
+from heaters_review_api.search.models import Models
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
@@ -133,6 +134,7 @@ class Application:
             playback_chore(clips_kept, settings.playback_sweep_s),
             uploads_chore(uploads),
         ]
+        searches, asking = SearchQueries(self.engine), Asking(self.bus, timeout_s=settings.question_timeout_s)
         self.desk = Desk(
             settings=settings,
             gate=Gate(
@@ -172,10 +174,11 @@ class Application:
             progress=ProgressBoard(),
             changes=Changes(queries, self.passed),
             readiness=Readiness(self.bus, queries, objects, self.projector, self.passed),
-            finder=Finder(SearchQueries(self.engine), Asking(self.bus, timeout_s=settings.question_timeout_s), objects),
+            finder=Finder(searches, asking, objects),
             indexes=Indexes(self.engine),
             maintenance=Maintenance(chores),
             eraser=Eraser(self.bus, self.engine, store, queries, self.passed, objects, clips_kept, timeout_s=wait_s),
+            models=Models(self.bus, searches, asking, self.passed, timeout_s=wait_s),
         )
         self.site = Litestar(
             route_handlers=ROUTES,
@@ -227,6 +230,7 @@ class Application:
             group.create_task(_named("admission", self.desk.admission.consume(self.bus)))
             group.create_task(_named("expansion", expand(self.bus, self.desk.admission)))
             group.create_task(_named("orders", self.desk.decisions.orders.sweep()))
+            group.create_task(_named("models", self.desk.models.keep(self.engine)))
             group.create_task(_named("progress", self.desk.progress.watch(self.bus)))
 
 

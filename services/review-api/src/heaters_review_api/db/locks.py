@@ -14,6 +14,8 @@ PROJECTION = 0x48454154_00000002
 """Held by the one projector among all replicas, for as long as it projects."""
 INDEXES = 0x48454154_00000003
 """Held while vector indexes are looked after."""
+EMBEDDINGS = 0x48454154_00000004
+"""Held by the one replica that asks for embeddings that are lacking."""
 
 _LOOK_S = 1.0
 ANSWER_S = 5.0

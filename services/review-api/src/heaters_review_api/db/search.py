@@ -36,10 +36,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from heaters_review_api.core import tables as core
 from heaters_review_api.core.states import ClipState
 from heaters_review_api.core.words import Term
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries import Between
+from heaters_review_api.db.rows import to_row
 from heaters_review_api.db.texts import printable
 from heaters_review_api.db.types import HalfVectorBytes
 
@@ -84,6 +86,14 @@ class ModelRow:
     requested: bool
     chosen_sequence: int | None
     near_duplicate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A clip that a model has not seen, and the strategy by which its keyframes were chosen; empty where nobody knows."""
+
+    clip: core.Clip
+    taken: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +206,32 @@ class SearchQueries:
         """How many clips could be in every space."""
         query = select(func.count()).select_from(schema.clip).where(_c.state == ClipState.EMBEDDED)
         return int((await self._all(query))[0][0])
+
+    async def wanted(self) -> list[Space]:
+        """The spaces that every clip is to be in: those that were asked for, and the default."""
+        chosen = select(func.max(_m.chosen_sequence)).scalar_subquery()
+        query = select(_m.model, _m.strategy).where(
+            or_(_m.requested_sequence.is_not(None), _m.chosen_sequence == chosen)
+        )
+        return [Space(row.model, row.strategy, 0, 0) for row in await self._all(query.order_by(_m.model, _m.strategy))]
+
+    async def lacking(self, model: str, strategy: str, *, limit: int) -> list[Lacking]:
+        """Embedded clips that a space lacks, in order."""
+        first = schema.embedding.alias("first")
+        there = select(_e.clip_id).where(_e.clip_id == _c.id, _e.model == model, _e.strategy == strategy)
+        query = (
+            select(schema.clip, first.c.strategy.label("taken"))
+            .join_from(schema.clip, first, and_(first.c.clip_id == _c.id, first.c.fact_id == _c.embed_id), isouter=True)
+            .where(_c.state == ClipState.EMBEDDED, ~there.exists())
+            .order_by(_c.video_sequence, _c.start_frame, _c.id)
+            .limit(limit)
+        )
+        return [Lacking(to_row(core.Clip, row), row.taken or "") for row in await self._all(query)]
+
+    async def is_told(self, fact_id: UUID) -> bool:
+        """Whether the tables know of a fact."""
+        event = schema.event.c
+        return bool(await self._all(select(event.fact_id).where(event.fact_id == fact_id)))
 
     async def vectors(self, space: Space, clip_ids: Collection[UUID]) -> dict[UUID, bytes]:
         """The vectors that clips have in a space: little-endian float16."""

@@ -24,6 +24,7 @@ from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
 from heaters_review_api.scores import Scores
 from heaters_review_api.search.finder import Finder
+from heaters_review_api.search.models import Models
 from heaters_review_api.settings import Settings
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
@@ -60,6 +61,7 @@ class Desk:
     indexes: Indexes
     maintenance: Maintenance
     eraser: Eraser
+    models: Models
 
     async def clip_view(self, one: ClipOfVideo) -> views.Clip:
         """A clip with its times."""

@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.openapi.spec import Example
-from litestar.params import Body, FromPath, FromQuery, HeaderParameter, QueryParameter
+from litestar.params import Body, FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from heaters_review_api.core.likeness import NoDirection
@@ -25,10 +25,11 @@ from heaters_review_api.search.finder import (
     Wanted,
     default_of,
 )
+from heaters_review_api.search.models import NotWhole
 from heaters_review_api.search.pictures import UnreadablePicture
 from heaters_review_api.web import search_views as shown
 from heaters_review_api.web import views
-from heaters_review_api.web.auth import ANYBODY
+from heaters_review_api.web.auth import ANYBODY, OPERATORS, Principal
 from heaters_review_api.web.clips import bounds, found_clip
 from heaters_review_api.web.cursors import after_hit, read_hit
 from heaters_review_api.web.desk import Desk, TheDesk
@@ -117,6 +118,10 @@ async def duplicates(
 @get("/api/search/models", guards=[ANYBODY], tags=["search"])
 async def list_models(desk: TheDesk) -> shown.SearchModels:
     """The models that clips are embedded by, how many clips each has seen, and which one searches go by."""
+    return await _models(desk)
+
+
+async def _models(desk: Desk) -> shown.SearchModels:
     rows = await desk.finder.models()
     indexed, of = await desk.indexes.names(), await desk.finder.embedded()
     default = default_of(rows) if rows else None
@@ -136,6 +141,41 @@ async def list_models(desk: TheDesk) -> shown.SearchModels:
             for row in rows
         ]
     )
+
+
+@post("/api/search/models", guards=[OPERATORS], status_code=202, tags=["search"])
+async def request_model(
+    desk: TheDesk, request: Request[Principal, Any, Any], data: JSONBody[shown.ModelWish], idempotency_key: Key
+) -> shown.ModelAsked:
+    """Have every clip embedded by one more model, those that are there and those that come. The list of models shows how far it is."""
+    strategy = data.strategy
+    try:
+        if strategy is None:
+            strategy = (await desk.finder.space()).strategy
+        space = await desk.models.request(data.model, strategy, by=request.user.id, idempotency_key=idempotency_key)
+    except NoSuchSpace as problem:
+        raise Problem(409, "No strategy to go by", f"{problem} Say which strategy.") from None
+    except Unanswered as problem:
+        raise Problem(409, "This model cannot be had", str(problem)) from None
+    return shown.ModelAsked(model=space.model, strategy=space.strategy, dimensions=space.dimensions)
+
+
+@post("/api/search/default", guards=[OPERATORS], status_code=200, tags=["search"])
+async def choose_default(
+    desk: TheDesk, request: Request[Principal, Any, Any], data: JSONBody[shown.DefaultWish], idempotency_key: Key
+) -> shown.SearchModels:
+    """Let searches go by another model, all at once. It must have every clip; the one before stays, to be gone back to."""
+    try:
+        await desk.models.choose(
+            data.model,
+            data.strategy,
+            near_duplicate=data.near_duplicate,
+            by=request.user.id,
+            idempotency_key=idempotency_key,
+        )
+    except NotWhole as problem:
+        raise Problem(409, "This model lacks clips", str(problem)) from None
+    return await _models(desk)
 
 
 @get("/api/search/overlap", guards=[ANYBODY], tags=["search"])
@@ -298,4 +338,15 @@ def _page(found: Found, seen: int, last: UUID | None) -> tuple[int, list[Hit]]:
     return place, found.hits[place:]
 
 
-HANDLERS = [search, similar, duplicates, list_models, overlap, keyframes, keyframe_picture, suggestions]
+HANDLERS = [
+    search,
+    similar,
+    duplicates,
+    list_models,
+    request_model,
+    choose_default,
+    overlap,
+    keyframes,
+    keyframe_picture,
+    suggestions,
+]

@@ -125,6 +125,14 @@ class ModelWish(Struct, frozen=True, forbid_unknown_fields=True):
     """How pictures are chosen; without it, as they were chosen already."""
 
 
+class ModelAsked(Struct, frozen=True, kw_only=True):
+    """What was asked for, by the name and version that the embedder gave it."""
+
+    model: str
+    strategy: str
+    dimensions: int
+
+
 class DefaultWish(Struct, frozen=True, forbid_unknown_fields=True):
     """The model that searches are to go by."""
 

@@ -1,0 +1,88 @@
+import asyncio
+import os
+
+import pytest
+from edges_children import fail, forget_itself, grow, kept, pid_after_s
+from heaters_edges import job as jobs
+from heaters_edges.child import ChildCrashed, TookTooLong, TooMuchMemory
+from heaters_edges.job import Job
+from heaters_edges.resident import Resident
+
+MiB = 1024 * 1024
+
+
+@pytest.fixture
+async def resident():
+    one = Resident(memory_bytes=512 * MiB)
+    yield one
+    await one.end()
+
+
+async def test_what_a_function_keeps_is_there_in_the_next_call(resident):
+    first = await resident.call(kept, "a")
+    second = await resident.call(kept, "b")
+
+    assert first == ["a"]
+    assert second == ["a", "b"]
+
+
+async def test_callers_wait_for_their_turn(resident):
+    pids = await asyncio.gather(*(resident.call(pid_after_s, 0.05) for _ in range(4)))
+
+    assert len(set(pids)) == 1
+    assert pids[0] != os.getpid()
+
+
+async def test_a_problem_is_raised_and_the_child_stays(resident):
+    before = await resident.call(pid_after_s, 0)
+
+    with pytest.raises(ValueError, match="no good"):
+        await resident.call(fail, "no good")
+
+    assert await resident.call(pid_after_s, 0) == before
+
+
+async def test_a_call_beyond_its_deadline_ends_the_child_and_the_next_begins_anew(resident):
+    before = await resident.call(pid_after_s, 0)
+    jobs.begin(Job("embed", deadline_s=0.3, memory_bytes=512 * MiB))
+
+    with pytest.raises(TookTooLong):
+        await resident.call(pid_after_s, 30)
+
+    jobs.begin(Job("embed", deadline_s=60, memory_bytes=512 * MiB))
+    assert await resident.call(pid_after_s, 0) != before
+
+
+async def test_a_call_that_takes_too_much_memory_fails_for_good(resident):
+    with pytest.raises(TooMuchMemory):
+        await resident.call(grow, 4096 * MiB)
+
+
+async def test_a_crash_is_told_and_the_next_call_begins_anew(resident):
+    with pytest.raises(ChildCrashed, match="SIGKILL"):
+        await resident.call(forget_itself)
+
+    assert await resident.call(kept, "again") == ["again"]
+
+
+async def test_a_child_that_rests_too_long_ends_and_nobody_notices():
+    resident = Resident(memory_bytes=512 * MiB, rest_s=0.2)
+    before = await resident.call(pid_after_s, 0)
+    await asyncio.sleep(0.6)
+
+    after = await resident.call(pid_after_s, 0)
+
+    assert after != before
+    await resident.end()
+
+
+async def test_a_cancelled_call_ends_the_child(resident):
+    before = await resident.call(pid_after_s, 0)
+    waiting = asyncio.create_task(resident.call(pid_after_s, 30))
+    await asyncio.sleep(0.2)
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert await resident.call(pid_after_s, 0) != before
