@@ -217,16 +217,18 @@ async def keyframe_picture(desk: TheDesk, clip_id: FromPath[UUID], index: FromPa
 
 @get("/api/clips/{clip_id:uuid}/suggestions", guards=[ANYBODY], tags=["clips"])
 async def suggestions(desk: TheDesk, clip_id: FromPath[UUID]) -> shown.Suggestions:
-    """Tags that the default model would give this clip, without those that it has."""
+    """Tags that the default model would give this clip (or another one, where the default knows no labels), without those that it has."""
     one = await found_clip(desk, clip_id)
-    seen = {(row.model, row.strategy): row.labels for row in await desk.finder.labels(clip_id)}
+    seen = {(row.model, row.strategy): row.labels for row in await desk.finder.labels(clip_id) if row.labels}
     if not seen:
         return shown.Suggestions(model=None, items=[])
     space = await desk.finder.space()
-    labels = seen.get((space.model, space.strategy), ())
+    default = (space.model, space.strategy)
+    model, strategy = default if default in seen else max(seen)
+    labels = seen[model, strategy]
     has = {tag.casefold() for tag in one.clip.tags}
     return shown.Suggestions(
-        model=space.model,
+        model=model,
         items=[
             shown.Suggestion(tag=label.name, share=label.share) for label in labels if label.name.casefold() not in has
         ],
