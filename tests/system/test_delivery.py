@@ -1,6 +1,7 @@
 """The laws of delivery, on a real NATS and a real S3 server."""
 
 import asyncio
+import errno
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -491,6 +492,26 @@ async def test_a_stage_that_is_still_broken_after_its_rest_gives_one_message_up_
     await Pauses(bus).set("download", Pause(paused=False, sequence=await bus.last_sequence() + 1))
 
     assert given_up == 1
+
+
+async def test_a_full_disk_costs_no_attempt(bus: Bus, objects: Objects, settings: Settings) -> None:
+    full = 3
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        nonlocal full
+        if full:
+            full -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return downloaded(told)
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler, work=replace(DOWNLOAD, attempts=1)):
+        answer = await eventually(bus, asked.video_id, "video.downloaded")
+
+    assert answer.work is not None
+    assert answer.work.attempt == 1
+    assert await count(bus, asked.video_id, "stage.failed") == 0
 
 
 async def test_bad_input_is_no_burst(bus: Bus, objects: Objects, settings: Settings) -> None:

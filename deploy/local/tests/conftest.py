@@ -42,9 +42,14 @@ def table(tmp_path: Path) -> MakeTable:
     """Write a table: `table("steady", "dies", servers=["nats"], replicas=2)`, each mode a service of its name."""
 
     def write(
-        *modes: str, servers: tuple[str, ...] = (), replicas: int = 1, once: str = "", start_s: float = 30
+        *modes: str,
+        servers: tuple[str, ...] = (),
+        replicas: int = 1,
+        once: str = "",
+        start_s: float = 30,
+        silent_s: float = 120,
     ) -> Path:
-        rows = [f"servers = {list(servers)}", "grace_s = 1", f"start_s = {start_s}", HEAD]
+        rows = [f"servers = {list(servers)}", "grace_s = 1", f"start_s = {start_s}", f"silent_s = {silent_s}", HEAD]
         if once:
             rows.append(f'[[once]]\nname = "migrate"\ncommand = ["{{python}}", "-c", {once!r}]')
         for mode in modes:

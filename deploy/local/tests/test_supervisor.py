@@ -157,3 +157,15 @@ def test_a_stop_in_the_middle_of_the_start_is_clean(home, table, gone):
 
     assert not home.is_held()
     assert home.last() is None
+
+
+def test_a_service_that_lives_and_answers_nothing_is_started_again(home, table, launched):
+    launched(table("steady", silent_s=1))
+    stuck = part(home, "steady-1").pid
+
+    psutil.Process(stuck).suspend()
+    wait_for(lambda: part(home, "steady-1").pid not in (None, stuck), timeout_s=60)
+    wait_for(lambda: part(home, "steady-1").state == PartState.READY, timeout_s=60)
+
+    assert part(home, "steady-1").restarts == 1
+    assert not psutil.pid_exists(stuck)

@@ -47,8 +47,8 @@ def test_a_reason_is_one_line_of_words(problem: Exception, words: str) -> None:
     assert reason_of(problem) == words
 
 
-def test_objects_that_are_missing_or_wrong_are_so_for_good_and_an_outage_is_not() -> None:
+def test_an_object_that_is_missing_is_so_for_good_and_a_store_that_lies_or_is_out_is_asked_again() -> None:
     assert issubclass(MissingObject, Permanent)
-    assert issubclass(WrongObject, Permanent)
+    assert not issubclass(WrongObject, Permanent)
     assert not issubclass(Unavailable, Permanent)
     assert not issubclass(TryLater, Permanent)

@@ -9,6 +9,7 @@ from heaters_local.client import ApiError, NothingRunning, Unreachable
 from heaters_local.commands.approve import approve
 from heaters_local.commands.demo import demo
 from heaters_local.commands.detect import detect
+from heaters_local.commands.doctor import doctor
 from heaters_local.commands.down import down
 from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
@@ -22,6 +23,7 @@ from heaters_local.commands.replay import replay
 from heaters_local.commands.search import search
 from heaters_local.commands.stages import pause, resume, stages
 from heaters_local.commands.status import status
+from heaters_local.commands.story import story
 from heaters_local.commands.tune import tune
 from heaters_local.commands.up import up
 from heaters_local.launch import StartedNothing
@@ -74,6 +76,8 @@ for command in (
     replay,
     detect,
     erase,
+    doctor,
+    story,
     fsck,
     backup,
     restore,

@@ -14,6 +14,7 @@ from heaters_local.state import Home
 from heaters_local.views import (
     Admission,
     Clip,
+    Diagnosis,
     Erased,
     Failure,
     FailureInFull,
@@ -220,6 +221,10 @@ class Api:
         """Have a stage work on a video again, and all that follows from it; scenes with another detector, if one is named."""
         body = {"from": stage, "force": force, **({"detector": detector} if detector else {})}
         return cast("Replayed", self._ask("POST", f"/api/videos/{video_id}/replay", json=body, headers=_key(None)))
+
+    def diagnoses(self) -> list[Diagnosis]:
+        """What review-api says of the installation."""
+        return cast("list[Diagnosis]", self._ask("GET", "/api/doctor")["items"])
 
     def erase(self, video_id: str, reason: str) -> Erased:
         """Erase a video for good."""

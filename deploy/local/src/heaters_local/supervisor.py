@@ -58,7 +58,7 @@ class Supervisor:
         self._written = ""
         self._servers: dict[str, EmbeddedServer] = {}
         self._children: dict[str, Child] = {}
-        self._grace_s, self._start_s = table.grace_s, table.start_s
+        self._grace_s, self._start_s, self._silent_s = table.grace_s, table.start_s, table.silent_s
         self._steps, self._instances = table.steps(), table.instances()
         self._state = State(os.getpid(), str(home.path), Phase.STARTING, home.token())
         self._parts: dict[str, Part] = {}
@@ -231,9 +231,19 @@ class Supervisor:
     async def _watch(self, child: Child, part: Part, http: httpx.AsyncClient) -> float:
         """Watch a service until it ends; how long it was healthy in one piece, at the end."""
         healthy_since_s: float | None = None
+        heard_s = time.monotonic()
         pause_s = 0.0
         while await child.ended(pause_s) is None:
-            ready = await _is_ready(http, f"http://{HOST}:{part.port}/readyz")
+            answer = await _asked(http, f"http://{HOST}:{part.port}/readyz")
+            ready = answer == httpx.codes.OK
+            if answer is not None or await _asked(http, f"http://{HOST}:{part.port}/healthz") is not None:
+                heard_s = time.monotonic()
+            elif self._came_up[part.name].is_set() and time.monotonic() - heard_s > self._silent_s:
+                _log.error(
+                    "killed, because it answers nothing name=%s pid=%s silent_s=%g", part.name, part.pid, self._silent_s
+                )
+                child.end()
+                break
             if ready and healthy_since_s is None:
                 healthy_since_s = time.monotonic()
                 part.state, part.note = PartState.READY, ""
@@ -315,11 +325,12 @@ def _told(code: int | None) -> str:
     return f"exit code {code}"
 
 
-async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
+async def _asked(http: httpx.AsyncClient, url: str) -> int | None:
+    """The status of an answer; None where none came."""
     try:
-        return (await http.get(url)).status_code == httpx.codes.OK
+        return (await http.get(url)).status_code
     except httpx.TransportError:
-        return False
+        return None
 
 
 def _first_leaf(error: Exception) -> Exception:

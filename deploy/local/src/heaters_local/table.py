@@ -58,6 +58,7 @@ class Table:
         env: given to each of `once` and `services`.
         grace_s: how long a service may take to stop before it is killed.
         start_s: how long `once` and the start of the services may take together.
+        silent_s: a service that lives and for so long answers nothing at all is killed and started again.
     """
 
     servers: tuple[str, ...]
@@ -66,6 +67,7 @@ class Table:
     env: Mapping[str, str]
     grace_s: float
     start_s: float
+    silent_s: float = 120
 
     def instances(self) -> tuple[Instance, ...]:
         """Every replica of every service, numbered from 1."""
@@ -105,6 +107,7 @@ def read_table(file: Path | None = None) -> Table:
             env=dict(data.get("env", {})),
             grace_s=float(data["grace_s"]),
             start_s=float(data["start_s"]),
+            silent_s=float(data.get("silent_s", 120)),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{file or 'table.toml'} is no table of services: {error}") from error

@@ -138,11 +138,30 @@ class Video(TypedDict):
 
 
 class Event(TypedDict):
-    """A fact of a video."""
+    """A fact of a video, as its history shows it."""
 
     sequence: int
     type: str
+    at: str
+    segment: int | None
+    clip_id: str | None
+    by: str | None
     note: str | None
+    attempt: int | None
+    seconds: float | None
+    read_bytes: int | None
+    written_bytes: int | None
+    reused: bool | None
+    host: NotRequired[str | None]
+
+
+class Diagnosis(TypedDict):
+    """What one look at an installation has found."""
+
+    part: str
+    ok: bool
+    what: str
+    advice: str
 
 
 class VideoDetail(Video):

@@ -7,6 +7,7 @@ goes wrong is tried again later, or told as stage.failed with the original bytes
 
 import asyncio
 import base64
+import errno
 import hashlib
 import logging
 import time
@@ -52,6 +53,8 @@ from heaters_edges.settings import Settings
 log = logging.getLogger(__name__)
 
 PULL_S = 5.0
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""No message's fault: whoever comes when there is room again does the work."""
 _MORE_URGENT_S = 0.005
 """How long a less urgent message waits for a more urgent one that may be on its way."""
 _INLINE_BYTES = 96 * 1024
@@ -407,7 +410,9 @@ class Worker:
             await message.ack()
         except (Unavailable, Waiting):
             raise
-        except Exception as problem:  # noqa: BLE001 - whatever a handler raises is retried, then told; nothing is swallowed
+        except Exception as problem:
+            if isinstance(problem, OSError) and problem.errno in _FULL:
+                raise Unavailable(f"the disk is full: {problem}") from problem
             return _judge(problem, duty.permanent)
         return None
 

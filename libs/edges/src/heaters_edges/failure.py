@@ -49,8 +49,8 @@ class MissingObject(Permanent):
     """A fact names an object that the store does not have."""
 
 
-class WrongObject(Permanent):
-    """An object is not what the fact that names it promises: other size or other content."""
+class WrongObject(TryLater):
+    """An object is not what the fact that names it promises: other size or other content. A store may lie for a while."""
 
 
 def reason_of(problem: BaseException) -> str:

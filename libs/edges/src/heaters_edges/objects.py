@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ from heaters_edges import job as jobs
 from heaters_edges.failure import MissingObject, TryLater, WrongObject
 from heaters_edges.store import Store
 from heaters_edges.telemetry import CACHE, CACHE_BYTES, CACHE_EVICTIONS, FREE_BYTES, NO_SPACE
+
+log = logging.getLogger(__name__)
 
 _TYPES = {
     ".mp4": "video/mp4",
@@ -209,13 +212,17 @@ class Objects:
         return await asyncio.to_thread(self.store.thawed, ref.key)
 
     async def read_json(self, key: str) -> Any | None:
-        """A manifest; None where there is none."""
+        """A manifest; None where there is none, or none that can be read: the work is done again then, and it is replaced."""
         with self.desk() as desk:
             try:
                 await asyncio.to_thread(self.store.get, key, desk / "json")
             except MissingObject:
                 return None
-            return json.loads((desk / "json").read_bytes())
+            try:
+                return json.loads((desk / "json").read_bytes())
+            except ValueError as problem:
+                log.warning("a manifest cannot be read", extra={"key": key, "reason": str(problem)})
+                return None
 
     async def write_json(self, key: str, value: Any) -> None:
         """Write a manifest, replacing any."""

@@ -88,6 +88,7 @@ def _review_api() -> Rights:
         }
     # Progress lives in memory and is made again after a restart of NATS; erasing takes a video's messages out of all streams.
     said |= {f"$JS.API.STREAM.CREATE.{PROGRESS_STREAM}"}
+    said |= {f"$JS.API.STREAM.INFO.{stream}" for stream in (INGEST_STREAM, f"KV_{ATTEMPTS_BUCKET}")}
     said |= {f"$JS.API.STREAM.PURGE.{stream}" for stream in (FACTS_STREAM, PROGRESS_STREAM)}
     said |= {f"$JS.API.STREAM.MSG.{what}.{INGEST_STREAM}" for what in ("GET", "DELETE")}
     said |= {

@@ -1,13 +1,20 @@
 """What operators do to the streams themselves: give the facts back after a loss, and take an erased video's away."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
 import nats
 from heaters_contracts.fact import video_filter
-from heaters_contracts.pipeline import FACTS_STREAM, INGEST_STREAM, PIPELINE, PROGRESS_STREAM, progress_subject
+from heaters_contracts.pipeline import (
+    CONSUMERS,
+    FACTS_STREAM,
+    INGEST_STREAM,
+    PIPELINE,
+    PROGRESS_STREAM,
+    progress_subject,
+)
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
@@ -127,3 +134,28 @@ async def delete_request(bus: Bus, sequence: int) -> None:
         await bus.jetstream.delete_msg(INGEST_STREAM, sequence)
     except (NatsError, APIError, OSError, TimeoutError) as problem:
         raise BusError(f"request {sequence} was not deleted: {problem}") from problem
+
+
+async def missing_streams(bus: Bus, wanted: Sequence[str]) -> list[str]:
+    """Which of some streams are not there.
+
+    Raises:
+        BusError: the server does not say.
+    """
+    return [name for name in wanted if not await _is_there(bus.jetstream.stream_info(name))]
+
+
+async def missing_consumers(bus: Bus) -> list[str]:
+    """Which durable consumers of the facts stream are not there. Raises what `missing_streams` raises."""
+    names = [work.consumer(lane) for work, lane in CONSUMERS]
+    return [name for name in names if not await _is_there(bus.jetstream.consumer_info(FACTS_STREAM, name))]
+
+
+async def _is_there(asked: Awaitable[object]) -> bool:
+    try:
+        await asked
+    except NotFoundError:
+        return False
+    except (NatsError, APIError, OSError, TimeoutError) as problem:
+        raise BusError(f"NATS does not say what it has: {problem or type(problem).__name__}") from problem
+    return True

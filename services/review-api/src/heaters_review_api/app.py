@@ -41,6 +41,7 @@ from heaters_review_api.lasting import Lasting
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
 from heaters_review_api.openapi import openapi_config
+from heaters_review_api.ops.doctor import Doctor
 from heaters_review_api.ops.erase import Eraser
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
@@ -177,6 +178,7 @@ class Application:
             finder=Finder(searches, asking, objects),
             indexes=Indexes(self.engine),
             maintenance=Maintenance(chores),
+            doctor=Doctor(self.bus, self.engine, store, objects, self.passed),
             eraser=Eraser(self.bus, self.engine, store, queries, self.passed, objects, clips_kept, timeout_s=wait_s),
             models=Models(self.bus, searches, asking, self.passed, timeout_s=wait_s),
         )

@@ -19,6 +19,7 @@ from heaters_review_api.frames import Frames
 from heaters_review_api.lasting import Lasting
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
+from heaters_review_api.ops.doctor import Doctor
 from heaters_review_api.ops.erase import Eraser
 from heaters_review_api.playback import Playback
 from heaters_review_api.readiness import Readiness
@@ -62,6 +63,7 @@ class Desk:
     maintenance: Maintenance
     eraser: Eraser
     models: Models
+    doctor: Doctor
 
     async def clip_view(self, one: ClipOfVideo) -> views.Clip:
         """A clip with its times."""

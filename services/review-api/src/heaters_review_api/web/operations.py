@@ -44,4 +44,15 @@ async def erase(
     )
 
 
-HANDLERS = [list_chores, run_chore, erase]
+@get("/api/doctor", guards=[OPERATORS], tags=["operations"])
+async def examine(desk: TheDesk) -> views.Diagnoses:
+    """Whether servers, streams, permissions, clocks, disk and versions are as they must be, and what to do where they are not."""
+    return views.Diagnoses(
+        items=[
+            views.Diagnosis(part=one.part, ok=one.ok, what=one.what, advice=one.advice)
+            for one in await desk.doctor.look()
+        ]
+    )
+
+
+HANDLERS = [list_chores, run_chore, erase, examine]

@@ -12,7 +12,7 @@ from heaters_review_api.web.views.clips import (
     clip_view,
 )
 from heaters_review_api.web.views.ingest import Admission, Upload
-from heaters_review_api.web.views.operations import Chore, Chores, Erased, EraseWish, chore_view
+from heaters_review_api.web.views.operations import Chore, Chores, Diagnoses, Diagnosis, Erased, EraseWish, chore_view
 from heaters_review_api.web.views.people import Me
 from heaters_review_api.web.views.review import (
     Actions,
@@ -82,6 +82,8 @@ __all__ = [
     "CutsChanged",
     "Decision",
     "DecisionList",
+    "Diagnoses",
+    "Diagnosis",
     "EraseWish",
     "Erased",
     "Event",

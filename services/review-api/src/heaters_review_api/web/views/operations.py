@@ -42,6 +42,21 @@ class Erased(Struct, frozen=True, kw_only=True):
     traces: list[str]
 
 
+class Diagnosis(Struct, frozen=True, kw_only=True):
+    """What one look at the installation has found; advice where something is wrong."""
+
+    part: str
+    ok: bool
+    what: str
+    advice: str
+
+
+class Diagnoses(Struct, frozen=True, kw_only=True):
+    """All looks."""
+
+    items: list[Diagnosis]
+
+
 def chore_view(chore: maintenance.Chore, ran: maintenance.Ran | None) -> Chore:
     """A chore and its last run."""
     return Chore(

@@ -86,6 +86,7 @@ class Event(Struct, frozen=True, kw_only=True):
     read_bytes: int | None
     written_bytes: int | None
     reused: bool | None
+    host: str | None = None
 
 
 class VideoDetail(Video, frozen=True, kw_only=True):
@@ -254,6 +255,7 @@ def event_view(event: core.Event) -> Event:
         read_bytes=event.read_bytes,
         written_bytes=event.written_bytes,
         reused=event.reused,
+        host=event.host,
     )
 
 
