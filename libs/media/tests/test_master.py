@@ -5,9 +5,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
 from heaters_media.errors import BadMedia
-from heaters_media.film import read_numbers
+from heaters_media.film import ramp, read_numbers
 from heaters_media.master import make_master
 
 
@@ -101,3 +103,42 @@ def test_a_piece_that_was_damaged_meanwhile_is_never_part_of_a_master(
     master = make_master(film("plain.mp4"), tmp_path / "m.mkv", pieces_dir=pieces, piece_s=Fraction(1, 2))
 
     assert master.frames == 60
+
+
+def _with_more_sound(source: Path, out: Path) -> Path:
+    """The film with two more sound tracks, of kinds that lose nothing."""
+    with av.open(str(source)) as film, av.open(str(out), "w", format="matroska") as output:
+        inputs = (film.streams.video[0], film.streams.audio[0])
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in inputs}
+        more = [output.add_stream(codec, rate=48000, layout="mono") for codec in ("flac", "pcm_s16le")]
+        for packet in film.demux(*inputs):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+        for volume, track in enumerate(more, 1):
+            samples = (ramp(48000, 48000, 1) / volume * 32767).astype(np.int16)
+            for at in range(0, 48000, 4608):
+                piece = np.ascontiguousarray(samples[:, at : at + 4608])
+                frame = AudioFrame.from_ndarray(piece, format="s16", layout="mono")
+                frame.sample_rate, frame.pts = 48000, at
+                output.mux(track.encode(frame))
+            output.mux(track.encode(None))
+    return out
+
+
+def test_every_sound_track_is_kept_to_the_bit(film: Callable[[str], Path], tmp_path: Path) -> None:
+    source = _with_more_sound(film("sound.mp4"), tmp_path / "source.mkv")
+
+    master = make_master(source, tmp_path / "master.mkv")
+
+    tracks = []
+    for path in (source, master.path):
+        with av.open(str(path)) as container:
+            names = [stream.codec_context.name for stream in container.streams.audio]
+            packets: dict[int, list[bytes]] = {}
+            for packet in container.demux(*container.streams.audio):
+                packets.setdefault(packet.stream_index, []).append(bytes(packet))
+            tracks.append((names, list(packets.values())))
+    assert tracks[0][0] == ["aac", "flac", "pcm_s16le"]
+    assert tracks[0] == tracks[1]
+    assert read_numbers(master.path) == list(range(60))

@@ -180,3 +180,17 @@ def test_a_full_disk_is_not_the_films_fault(film: Callable[[str], Path]) -> None
     assert not isinstance(full.value, BadMedia)
     assert type(full.value) is OSError
     assert full.value.errno == errno.ENOSPC
+
+
+def test_a_packet_that_takes_too_long_to_decode_ends_the_work_with_the_figures(
+    film: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent_s = iter(range(0, 10_000, 6))  # each look at the clock is six seconds later: no packet takes more
+    monkeypatch.setattr("heaters_media.probe.time.thread_time", lambda: next(spent_s))
+    allowed = probe(film("plain.mp4"))
+    spent_s = iter(range(0, 10_000, 11))
+
+    with pytest.raises(Undecodable, match="a single packet took 11 s to decode, where 10 s are allowed"):
+        probe(film("plain.mp4"))
+
+    assert allowed.codec == "h264"

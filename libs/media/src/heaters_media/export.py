@@ -385,7 +385,8 @@ def _prove(path: Path, clip: PlaybackPlan, proxy: _Proxy, cut: Cut, written: _Wr
     data = [coded for _, coded, _ in packets]
     copied = hashlib.sha256(b"".join(data[slice(*written.copied)]))
     wanted = hashlib.sha256(b"".join(proxy.coded[slice(*cut.copy)]))
-    if len(packets) != frames or copied.digest() != wanted.digest():
+    pairs = zip(data[slice(*written.copied)], proxy.coded[slice(*cut.copy)], strict=False)
+    if len(packets) != frames or copied.digest() != wanted.digest() or any(made != own for made, own in pairs):
         raise ExportMismatch(
             f"{span}: {len(packets)} packets were written where {frames} were asked for, or a copied one differs from the proxy's"
         )

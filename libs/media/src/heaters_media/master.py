@@ -34,7 +34,16 @@ from heaters_media.columns import ints, raw, reading_columns, save_columns
 from heaters_media.errors import BadLedger, FrameCountMismatch
 from heaters_media.plan import Plan, PlannedSegment, plan
 from heaters_media.preprocess import frames_of
-from heaters_media.probe import Probe, open_media, probe, video_of, whole_frames, whole_packets
+from heaters_media.probe import (
+    Probe,
+    has_codec,
+    mixed_packets,
+    open_media,
+    probe,
+    video_of,
+    whole_frames,
+    whole_packets,
+)
 
 PIECE_S = 30
 _SLICES = 4
@@ -190,7 +199,7 @@ def _add_picture(output: OutputContainer, described: Probe, stream: VideoStream)
 
 
 def _join(source: Path, described: Probe, pieces: list[_Piece], out: Path) -> None:
-    """All pieces' packets and the source's sound in one file, in the order of time."""
+    """All pieces' packets and all of the source's sound tracks in one file, in the order of time."""
     with open_media(source) as film, av.open(str(out), "w", format="matroska") as output:
         with open_media(pieces[0].path) as first:
             template = video_of(first)
@@ -198,13 +207,13 @@ def _join(source: Path, described: Probe, pieces: list[_Piece], out: Path) -> No
             picture.time_base = described.tick
             if described.rotation_deg:
                 picture.set_display_rotation(-described.rotation_deg % 360)
-        sound = film.streams.audio[0] if described.audio is not None else None
         tracks: list[Iterator[tuple[Fraction, int, Packet[Stream]]]] = [_pictures(pieces, described.tick, picture)]
-        if sound is not None:
-            copied = output.add_stream_from_template(sound)
+        sounds = [sound for sound in film.streams.audio if has_codec(sound)]
+        if sounds:
+            copies = {sound.index: output.add_stream_from_template(sound) for sound in sounds}
             tracks.append(
-                ((packet.dts * packet.time_base, 1, _onto(packet, copied)))
-                for packet in whole_packets(film, sound)
+                (packet.dts * packet.time_base, 1, _onto(packet, copies[packet.stream_index]))
+                for packet in mixed_packets(film, *sounds)
                 if packet.dts is not None
             )
         for _, _, packet in heapq.merge(*tracks, key=lambda item: item[:2]):

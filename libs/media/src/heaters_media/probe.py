@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from heaters_media.orientation import orientation
 # files, and the picture formats (png_pipe, image2), which open under any name.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,live_flv,asf,ogg,mxf,gif"
 LONGEST_SIDE_PX = 8192
+"""8K (7680x4320) and what cameras make of it; beyond that a film is refused by its header."""
+LONGEST_DECODE_S = 10
+"""CPU time that one packet may take; a frame of 8K takes a tenth of a second."""
 _MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE)
 
 StreamT = TypeVar("StreamT", bound=Stream)
@@ -127,7 +131,7 @@ def open_media(path: Path, *, options: Mapping[str, str] | None = None) -> Itera
         raise NotAVideo(_why_not(path, wrong)) from None
     with container:
         for stream in container.streams.video:
-            if _has_codec(stream):
+            if has_codec(stream):
                 check_size(stream.codec_context.width, stream.codec_context.height)
         try:
             yield container
@@ -166,7 +170,7 @@ def video_of(container: InputContainer, *, threads: int = 1) -> VideoStream:
         has = "sound" if container.streams.audio else "no picture and no sound"
         raise NoVideoStream(f"no video stream: the file has {has} only")
     stream = moving[0]
-    if not _has_codec(stream):
+    if not has_codec(stream):
         raise Undecodable("the picture is in a codec that cannot be read")
     if stream.codec_context.width < 1 or stream.codec_context.height < 1:
         raise Undecodable("the header names no picture size")
@@ -201,13 +205,21 @@ def mixed_packets(container: InputContainer, *streams: Stream) -> Iterator[Packe
 
 
 def decode(packet: Packet[Any]) -> list[Any]:
-    """A packet's frames; none where its data is damaged. What is the machine's fault and not the film's is raised."""
+    """A packet's frames; none where its data is damaged. What is the machine's fault and not the film's is raised.
+
+    Raises:
+        Undecodable: the packet took longer than any honest one. One that never ends is ended with its process, by the job's deadline.
+    """
+    began_s = time.thread_time()
     try:
         return list(packet.decode())
     except FFmpegError as wrong:
         if isinstance(wrong, MemoryError | OSError):
             raise
         return []
+    finally:
+        if (took_s := time.thread_time() - began_s) > LONGEST_DECODE_S:
+            raise Undecodable(f"a single packet took {took_s:.0f} s to decode, where {LONGEST_DECODE_S} s are allowed")
 
 
 def whole_frames(
@@ -247,7 +259,7 @@ def probe(path: Path) -> Probe:
             raise Undecodable("the picture has no time base")
         sound = container.streams.audio[0] if container.streams.audio else None
         audio = None
-        if sound is not None and _has_codec(sound) and sound.codec_context.sample_rate > 0:
+        if sound is not None and has_codec(sound) and sound.codec_context.sample_rate > 0:
             audio = AudioInfo(sound.codec_context.name, sound.codec_context.sample_rate, sound.codec_context.channels)
         return Probe(
             container=container.format.name,
@@ -285,7 +297,7 @@ def display_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: 
     return (height_px, width_px) if rotation_deg in (90, 270) else (width_px, height_px)
 
 
-def _has_codec(stream: Stream) -> bool:
+def has_codec(stream: Stream) -> bool:
     """Whether a decoder is known; streams without have no context at all, which the type stubs do not say."""
     return getattr(stream, "codec_context", None) is not None
 
