@@ -209,8 +209,8 @@ class Cascade:
         return (row - 1 - margin >= 0 or place.first_frame == 0) and (row + margin < place.rows or film_ends)
 
 
-_BATCH = 8
-"""Windows in one pass: more gains nothing on a CPU, and costs 20 MB each."""
+_BATCH = 4
+"""Windows in one pass: more gains nothing on a CPU, and costs 75 MB each."""
 
 
 def _told(cut: FoundCut, certain: set[int]) -> bool:
