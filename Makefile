@@ -12,7 +12,7 @@ DESK   := services/review-api/ui
 BUILT  := services/review-api/src/heaters_review_api/ui/app/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock docs clean images deploy-check
+.PHONY: help setup demo test test-long reliability check bench lock docs clean images deploy-check
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,15 @@ demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
 	$(VENV)/bin/heaters demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(ONCE),--once)
 
 test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS= side by side)
-	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile -m "not long" $(ARGS)
+
+test-long: setup ## faults in their long forms, for hours (HEATERS_KILLS=200 HEATERS_SEED=)
+	HEATERS_KILLS=$${HEATERS_KILLS:-200} $(PY) -m pytest -m long $(ARGS)
+
+reliability: setup ## try every fault, and write docs/reliability.md from what came of it
+	rm -f build/reliability.jsonl && mkdir -p build
+	HEATERS_RELIABILITY=build/reliability.jsonl $(PY) -m pytest tests/faults $(ARGS)
+	$(PY) tests/faults/table.py build/reliability.jsonl docs/reliability.md
 
 check: setup ## format, lint, types, import laws, published messages
 	$(PY) -m heaters_contracts.compat libs/contracts/schemas

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -77,7 +78,7 @@ def kill_in_mid_work(home: Home, name: str, *, within_s: float = 60) -> psutil.P
     raise AssertionError(f"{name} was never seen at work within {within_s} s")
 
 
-def test_killing_each_service_in_mid_work_finishes_the_video(tmp_path: Path, slow_site: str) -> None:
+def test_killing_each_service_in_mid_work_finishes_the_video(tmp_path: Path, slow_site: str, outcome: Any) -> None:
     allowed = slow_site.split("/")[2]
     with whole(tmp_path, allow_hosts=allowed, retry_base_s="0.2", master="false", ack_wait_s="3", grace_s="1") as (
         api,
@@ -100,12 +101,24 @@ def test_killing_each_service_in_mid_work_finishes_the_video(tmp_path: Path, slo
         killing("exporter-1")()
         killing("embedder-1")()
         kill_review_api(home, api)
+        killed = time.monotonic()
         done = embedded(api, video_id)
+        recovered_s = time.monotonic() - killed
         gone = wait_for(
             lambda: not any(p.is_running() for p in orphans) or None, "the end of the killed services' children"
         )
 
+    told = [(e["type"], e["segment"], e["clip_id"]) for e in done["events"] if e["stage"]]
+    doubled = len(told) - len(set(told))
+    outcome(
+        "kill -9 of each service in mid-work, children included",
+        tried=6,
+        lost=0,
+        doubled=doubled,
+        recovered_s=recovered_s,
+    )
     assert gone
+    assert doubled == 0
     assert len(orphans) == 5
     assert done["segments_done"] == done["segments_total"]
     assert all(clip["frames_decoded"] == clip["frames"] for clip in done["clips_list"])
