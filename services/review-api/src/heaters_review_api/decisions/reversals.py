@@ -57,8 +57,10 @@ class Reversals(Deciding):
             videos = await self._queries.versions_of_decision(decision) if decision else {}
             rows = await self._queries.decision_rows(decision) if decision else []
             todo = [id_ for id_ in videos if id_ not in {one.video_id for one in earlier}]
-            if todo or not rows:
-                await self._refuse_to_turn(kind, by, rows, todo)
+            if (todo or not rows) and (refusal := await self._refusal(kind, by, rows, todo)) is not None:
+                if len(await self._queries.reversals(by, key)) > len(earlier):
+                    continue  # it is this very one, told in between, that stands against itself
+                raise Refused(refusal)
             try:
                 last = max((one.sequence for one in earlier), default=0)
                 for video_id in todo:
@@ -76,10 +78,10 @@ class Reversals(Deciding):
             return Turned(rows[0].decision_id, rows[0].action, rows[0].by, spans, last)
         raise self._teller.restless()
 
-    async def _refuse_to_turn(self, kind: ReversalKind, by: str, rows: list[Decision], videos: list[UUID]) -> None:
+    async def _refusal(
+        self, kind: ReversalKind, by: str, rows: list[Decision], videos: list[UUID]
+    ) -> rules.Refusal | None:
         parts = [row for row in rows if row.video_id in videos]
         spans = [(row.video_id, row.start_frame, row.end_frame) for row in parts]
         others = await self._queries.decisions_about(spans)
-        about = rules.OnDecision(kind, by, tuple(parts), tuple(others))
-        if (refusal := rules.reversal_refusal(about)) is not None:
-            raise Refused(refusal)
+        return rules.reversal_refusal(rules.OnDecision(kind, by, tuple(parts), tuple(others)))
