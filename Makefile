@@ -34,7 +34,7 @@ demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
 	$(VENV)/bin/heaters demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(ONCE),--once)
 
 test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS= side by side)
-	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile -m "not long" $(ARGS)
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: setup ## faults in their long forms, for hours (HEATERS_KILLS=200 HEATERS_SEED=)
 	HEATERS_KILLS=$${HEATERS_KILLS:-200} $(PY) -m pytest -m long $(ARGS)
