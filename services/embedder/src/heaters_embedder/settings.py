@@ -31,7 +31,10 @@ class EmbedderSettings(Settings):
     model_memory_bytes: int = Field(6 * 1024**3, gt=0, description="memory that loaded models may take")
     model_rest_s: float = Field(600, gt=0, description="so long without work, and the models are let go")
     torch_threads: int = Field(
-        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2), gt=0, description="threads that the model may use"
+        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
+        gt=0,
+        description="threads that the model may use",
+        json_schema_extra={"default_is": "half of the cores"},
     )
 
     @field_validator("models", mode="before")

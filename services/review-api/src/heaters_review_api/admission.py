@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -22,6 +22,7 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from heaters_review_api.core.requesters import Terms, objection, terms_of
 from heaters_review_api.db.passed import Lagging, Passed
 from heaters_review_api.db.queries import Queries
 from heaters_review_api.decisions import Publisher
@@ -65,7 +66,16 @@ def read_request(data: bytes) -> IngestRequest:
 class Admission:
     """Admits requests."""
 
-    def __init__(self, bus: Publisher, queries: Queries, passed: Passed, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        bus: Publisher,
+        queries: Queries,
+        passed: Passed,
+        *,
+        timeout_s: float,
+        terms: Mapping[str, Terms] | None = None,
+    ) -> None:
+        self._terms = terms or {}
         self._bus = bus
         self._queries = queries
         self._passed = passed
@@ -84,7 +94,7 @@ class Admission:
             if video is not None and video.requested_at is not None:
                 ADMITTED.labels("duplicate").inc()
                 return Admitted(video_id, "duplicate")
-            if (reason := await self._objection(request)) is not None:
+            if (reason := await self._objection(requester, request)) is not None:
                 return await self._reject(video_id, requester, request_id, reason)
             told = tell(
                 VideoRequested(
@@ -112,7 +122,20 @@ class Admission:
         gone = [event.fact_id for event in await self._queries.events(video_id) if event.type == VideoErased.TYPE]
         return gone[-1] if gone else None
 
-    async def _objection(self, request: IngestRequest) -> str | None:
+    async def would(self, requester: str, request: IngestRequest) -> Admitted:
+        """What would become of a request, if it were asked now; nothing is told, and nothing changes."""
+        video_id = ids.video_id(requester, request.identity())
+        video = await self._queries.video(video_id)
+        if video is not None and video.requested_at is not None:
+            return Admitted(video_id, "duplicate")
+        reason = await self._objection(requester, request)
+        return Admitted(video_id, "requested" if reason is None else "rejected", reason)
+
+    async def _objection(self, requester: str, request: IngestRequest) -> str | None:
+        terms = terms_of(requester, self._terms)
+        today, unfinished = await self._queries.asked_by(requester)
+        if (reason := objection(request, terms, today=today, unfinished=unfinished)) is not None:
+            return reason
         if isinstance(request.source, UploadSource) and not await self._queries.uploaded(request.source.key):
             return f"nothing was uploaded as {request.source.key}"
         return None

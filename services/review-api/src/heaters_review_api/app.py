@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from heaters_contracts.addresses import AddressPolicy
 from heaters_edges.bus import Bus
 from heaters_edges.maintenance import Maintenance
 from heaters_edges.objects import Objects
@@ -34,6 +35,7 @@ from heaters_review_api.db.projector import Projector
 from heaters_review_api.db.queries import Queries
 from heaters_review_api.db.search import SearchQueries
 from heaters_review_api.db.uploads import Sessions
+from heaters_review_api.db.webhooks import Webhooks
 from heaters_review_api.decisions import Decisions
 from heaters_review_api.expansion import expand
 from heaters_review_api.frames import Frames
@@ -55,6 +57,7 @@ from heaters_review_api.timeline import Timeline
 from heaters_review_api.uploads import Uploads, uploads_chore
 from heaters_review_api.web import (
     clips,
+    events,
     health,
     ingest,
     operations,
@@ -75,6 +78,7 @@ from heaters_review_api.web import (
 from heaters_review_api.web.auth import Authentication
 from heaters_review_api.web.desk import Desk
 from heaters_review_api.web.headers import adds_security
+from heaters_review_api.webhooks import Teller
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +98,7 @@ ROUTES = [
     *search.HANDLERS,
     *ingest.HANDLERS,
     *personal.HANDLERS,
+    *events.HANDLERS,
 ]
 
 
@@ -168,7 +173,7 @@ class Application:
             ),
             leases=Leases(self.engine, lease_s=settings.lease_s),
             personal=Personal(self.engine),
-            admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s),
+            admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s, terms=settings.terms),
             uploads=uploads,
             stages=Stages(self.bus, Pauses(self.bus), queries, self.passed, timeout_s=wait_s),
             objects=objects,
@@ -181,6 +186,14 @@ class Application:
             doctor=Doctor(self.bus, self.engine, store, objects, self.passed),
             eraser=Eraser(self.bus, self.engine, store, queries, self.passed, objects, clips_kept, timeout_s=wait_s),
             models=Models(self.bus, searches, asking, self.passed, timeout_s=wait_s),
+        )
+        self.teller = Teller(
+            queries,
+            self.passed,
+            Webhooks(self.engine),
+            terms=settings.terms,
+            policy=AddressPolicy.parse(settings.webhook_hosts),
+            patience_s=settings.webhook_patience_s,
         )
         self.site = Litestar(
             route_handlers=ROUTES,
@@ -220,6 +233,7 @@ class Application:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.teller.close()
             await self.bus.close()
             await self.engine.dispose()
 
@@ -230,6 +244,7 @@ class Application:
         async with asyncio.TaskGroup() as group:
             group.create_task(_named("projector", self.projector.run(self.bus)))
             group.create_task(_named("admission", self.desk.admission.consume(self.bus)))
+            group.create_task(_named("webhooks", self.teller.run(self.bus)))
             group.create_task(_named("expansion", expand(self.bus, self.desk.admission)))
             group.create_task(_named("orders", self.desk.decisions.orders.sweep()))
             group.create_task(_named("models", self.desk.models.keep(self.engine)))

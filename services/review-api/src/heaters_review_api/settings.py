@@ -3,11 +3,13 @@
 from ipaddress import ip_network
 from typing import Annotated, Any, Self
 
+from heaters_contracts.addresses import AddressPolicy
 from heaters_edges.settings import Settings as EdgeSettings
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from heaters_review_api.accounts.principals import Role
+from heaters_review_api.core.requesters import Terms
 
 
 class Settings(EdgeSettings):
@@ -73,9 +75,37 @@ class Settings(EdgeSettings):
     question_timeout_s: float = Field(
         10, gt=0, description="how long a search by text or picture waits for the embedder's answer"
     )
+    requesters: SecretStr | None = Field(
+        None,
+        description="JSON: on which terms each requester may ask ('*': all others): lanes, videos_per_day, unfinished_most, sources, webhook_secret",
+    )
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="private hosts, host:port or ranges that webhooks may be sent to all the same, parted by commas"
+    )
+    webhook_patience_s: float = Field(
+        24 * 3600, gt=0, description="how long a webhook that nobody takes is tried again"
+    )
     decision_timeout_s: float = Field(10, gt=0, description="how long a decision waits for the projection to show it")
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("requesters")
+    @classmethod
+    def _terms_are_some(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _read_terms(value)
+        return value
+
+    @property
+    def terms(self) -> dict[str, Terms]:
+        """The terms of requesters, by name."""
+        return {} if self.requesters is None else _read_terms(self.requesters)
+
+    @field_validator("webhook_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AddressPolicy.parse(value)
+        return value
+
+    @field_validator("trusted_proxies", "webhook_hosts", mode="before")
     @classmethod
     def _parted_by_commas(cls, value: Any) -> Any:
         return tuple(filter(None, (p.strip() for p in value.split(",")))) if isinstance(value, str) else value
@@ -117,3 +147,16 @@ class Settings(EdgeSettings):
         if not value.get_secret_value().startswith("postgresql+psycopg://"):
             raise ValueError("must begin with postgresql+psycopg://")
         return value
+
+
+def _read_terms(said: SecretStr) -> dict[str, Terms]:
+    """Terms by requester.
+
+    Raises:
+        ValueError: they are not that; the values themselves, secrets among them, are never repeated.
+    """
+    try:
+        return TypeAdapter(dict[str, Terms]).validate_json(said.get_secret_value())
+    except ValidationError as problem:
+        wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in problem.errors(include_input=False))
+        raise ValueError("; ".join(wrong)) from None

@@ -122,6 +122,7 @@ video = Table(
         postgresql_using="gin",
     ),
     Index("video_listed", text("requested_sequence DESC"), postgresql_where=text("requested_sequence IS NOT NULL")),
+    Index("video_of_requester", "requester", "requested_at"),
     schema="projection",
 )
 
@@ -461,6 +462,21 @@ upload = Table(
     _c("by", Text()),
     Column("uploaded_at", _AT, nullable=False, server_default=func.now()),
     CheckConstraint("bytes > 0", name="upload_not_empty"),
+    schema="app",
+)
+
+webhook = Table(
+    "webhook",
+    metadata,
+    _c("id", Uuid(), key=True),
+    _c("video_id", Uuid()),
+    Column("first_tried_at", _AT, nullable=False, server_default=func.now()),
+    _c("attempts", Integer()),
+    _c("claimed_until", _AT, null=True),
+    _c("ended_at", _AT, null=True),
+    _c("answer", Text(), null=True),
+    CheckConstraint("attempts >= 0", name="webhook_attempts"),
+    Index("webhook_of_video", "video_id"),
     schema="app",
 )
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, select, text
 
 from heaters_review_api.core import tables as core
-from heaters_review_api.core.states import ClipState
+from heaters_review_api.core.states import ClipState, VideoState
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
 from heaters_review_api.db.rows import to_row
@@ -45,6 +46,22 @@ class VideoReads(Reads):
         videos = [to_row(core.Video, row) for row in found]
         counts = await self.clip_counts([video.id for video in videos])
         return [VideoInList(video, counts.get(video.id, {})) for video in videos]
+
+    async def asked_by(self, requester: str) -> tuple[int, int]:
+        """How many videos somebody has asked for in 24 hours, and how many of theirs are on the way to review."""
+        on_the_way = (
+            VideoState.DOWNLOADING,
+            VideoState.PREPROCESSING,
+            VideoState.PREPROCESSED,
+            VideoState.DETECTING_SCENES,
+        )
+        counts: list[Any] = [
+            func.count().filter(_v.requested_at > func.now() - text("interval '1 day'")),
+            func.count().filter(_v.state.in_(on_the_way)),
+        ]
+        query = select(*counts).where(_v.requester == requester, _v.requested_at.is_not(None))
+        today, unfinished = (await self._all(query))[0]
+        return int(today), int(unfinished)
 
     async def clip_counts(self, video_ids: Collection[UUID]) -> dict[UUID, dict[ClipState, int]]:
         """How many live clips of each video are in each state."""
