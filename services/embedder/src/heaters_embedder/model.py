@@ -109,8 +109,8 @@ class Machine:
 
     @property
     def batch(self) -> int:
-        """Pictures in one pass: on a CPU more gains nothing and costs memory."""
-        return 64 if self.device.type == "cuda" else 8
+        """Pictures in one pass: on a CPU more do not stay in its caches, and are a third slower."""
+        return 64 if self.device.type == "cuda" else 4
 
 
 def load(name: str, machine: Machine) -> Embedder:
