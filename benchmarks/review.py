@@ -158,6 +158,7 @@ async def _rebuild(world: _World) -> tuple[int, float]:
 
 
 def _keep_copy(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("DROP SCHEMA IF EXISTS before CASCADE")
     connection.execute("CREATE SCHEMA before")
     for table in schema.PROJECTION:
         connection.execute(f"CREATE UNLOGGED TABLE before.{table.name} AS SELECT t::text AS row FROM {table} t")  # noqa: S608 - our own tables
@@ -475,7 +476,7 @@ def _fill(world: _World) -> Iterator[Claim]:
         projected, took_s = asyncio.run(_project(world))
         note(f"{facts} facts of {len(world.corpus)} videos, {CLIPS} clips; the last {projected} by the projector")
         yield Claim.absolute("projection", projected / took_s, limit=2000, unit="facts/s", better="higher")
-    asyncio.run(_anchor(world, facts))
+    asyncio.run(_anchor(world, asyncio.run(_position(world))))
     with _review_api(world):
         asyncio.run(_until_projected(world))
     with world.connect() as connection:

@@ -239,7 +239,11 @@ def _possible(action: str, refusal: rules.Refusal | None, *, frames: tuple[int, 
 async def take_next(
     desk: TheDesk, request: Asker, data: JSONBody[views.NextWish], idempotency_key: Key
 ) -> views.Handed:
-    """Clips for this reviewer alone. The same key hands out the same clips again, as far as they still wait."""
+    """Clips for this reviewer alone, held until `lease_s` seconds after the last sign of life (`/api/queue/heartbeat`).
+
+    The same key hands out the same clips again, as far as they still wait. A verdict ends its clip's lease by itself; who leaves hands
+    the rest back (`/api/queue/release`).
+    """
     taken = await desk.leases.take(
         request.user.id, idempotency_key, order=data.order, limit=data.limit, video_id=data.video
     )
@@ -250,13 +254,13 @@ async def take_next(
 
 @post("/api/queue/heartbeat", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])
 async def heartbeat(desk: TheDesk, request: Asker, idempotency_key: Key) -> views.Held:
-    """A sign of life: keep what one holds."""
+    """A sign of life: keep all that one holds for `lease_s` seconds more. To be sent at least every third of that."""
     return views.Held(clips=await desk.leases.beat(request.user.id))
 
 
 @post("/api/queue/release", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])
 async def release(desk: TheDesk, request: Asker, data: JSONBody[views.ReleaseWish], idempotency_key: Key) -> views.Held:
-    """Hand clips back, so that others may have them at once."""
+    """Hand clips back, so that others may have them at once; all that one holds, where none are named: for who leaves."""
     return views.Held(clips=await desk.leases.release(request.user.id, data.clips))
 
 

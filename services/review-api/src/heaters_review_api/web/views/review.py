@@ -17,8 +17,9 @@ class VerdictWish(Struct, frozen=True, forbid_unknown_fields=True):
 
     verdict: Verdict
     seen: ClipState | None = None
-    version: Annotated[int, Meta(ge=0)] | None = None
-    """The video's, as every view of a clip tells it."""
+    version: (
+        Annotated[int, Meta(ge=0, description="the video's, as every view of a clip tells it", examples=[1041])] | None
+    ) = None
 
 
 class VerdictGiven(Struct, frozen=True, kw_only=True):

@@ -10,11 +10,22 @@ from heaters_review_api.web.views.clips import Clip
 
 
 class NextWish(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many clips, in which order, of which video."""
+    """How many clips, in which order, of which video. What others hold is never among them."""
 
-    order: Literal["video", "oldest", "least_certain", "random"] = "video"
-    limit: Annotated[int, Meta(ge=1, le=100)] = 10
-    video: UUID | None = None
+    order: Annotated[
+        Literal["video", "oldest", "least_certain", "random"],
+        Meta(
+            description=(
+                "video: by request and time; oldest: longest open for review; least_certain: whose cuts the detector doubts most;"
+                " random: begins anywhere, so that many reviewers spread over all videos"
+            ),
+            examples=["least_certain"],
+        ),
+    ] = "video"
+    limit: Annotated[int, Meta(ge=1, le=100, description="a batch of so many clips at most", examples=[10])] = 10
+    video: Annotated[
+        UUID | None, Meta(description="of this video alone", examples=["0b1f6b1e-3c1c-5d0e-9a53-6f1f0a0c4e11"])
+    ] = None
 
 
 class Handed(Struct, frozen=True, kw_only=True):
@@ -34,7 +45,7 @@ class Held(Struct, frozen=True, kw_only=True):
 class ReleaseWish(Struct, frozen=True, forbid_unknown_fields=True):
     """Which clips are handed back; all, where none are named."""
 
-    clips: list[UUID] | None = None
+    clips: Annotated[list[UUID] | None, Meta(max_length=1000, description="all, where none are named")] = None
 
 
 class Present(Struct, frozen=True, kw_only=True):
