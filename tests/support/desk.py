@@ -1,5 +1,6 @@
 """What a person at the desk does, for tests: send a video in, wait, look."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from heaters_local.client import Api
 from heaters_local.launch import Launched
+from heaters_local.ports import free_port
 from heaters_local.state import Home, State
 
 FOOTAGE = Path(__file__).parents[3] / "shared" / "footage"
@@ -30,6 +32,10 @@ def whole(folder: Path, **settings: str) -> Iterator[tuple[Api, State]]:
         # Tests send one film many times, each to be worked on for itself.
         for name, value in {"link_duplicates": "false", **settings}.items():
             patch.setenv(f"HEATERS_{name.upper()}", value)
+        # Wholes that start side by side would all choose the page's usual port, and only one of them would get it.
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "ports.json").exists():
+            (folder / "ports.json").write_text(json.dumps({"review-api-1": free_port()}))
         launched = Launched(Home(folder))
         try:
             state = launched.until_ready()

@@ -120,7 +120,10 @@ async def test_keys_group_cut_and_take_back(desk: Any, film: Any, page: Page) ->
     undone = [(await desk.client.get(f"/api/clips/{told.clip_id(*s)}")).json() for s in ((0, 7), (7, 33))]
     await page.keyboard.press("a")
     await expect(shown).to_have_attribute("data-clip", str(told.clip_id(7, 33)))
-    await page.wait_for_function("document.querySelector('video.on').readyState >= 2")
+    while not await page.evaluate(
+        "document.querySelector('video.on').readyState >= 2"
+    ):  # not by eval: the page forbids it
+        await page.wait_for_timeout(50)
     await page.evaluate("document.querySelector('video.on').pause()")
     await page.evaluate("(v => v.currentTime = 13.5 * v.duration / 26)(document.querySelector('video.on'))")
     await page.keyboard.press("b")

@@ -85,6 +85,9 @@ class Eraser:
         requests = await self._erase_requests(video_id)
         objects = await asyncio.to_thread(self._erase_objects, video_id, uploads)
         await self._erase_uploads(uploads)
+        async with self._engine.begin() as connection:
+            e = schema.player_error
+            await connection.execute(delete(e).where(e.c.video_id == video_id))
         # Last: as long as these are here, a second try knows what there was.
         facts = await forget_messages(self._engine, video_id, before=sequence)
         await asyncio.to_thread(self._objects.forget, video_prefix(video_id))
@@ -152,7 +155,7 @@ class Eraser:
         found += [f"store: {key}" for key in listed]
         found += [f"cache: {path}" for path in await asyncio.to_thread(self._objects.cached, video_prefix(video_id))]
         async with self._engine.connect() as connection:
-            for table in (*schema.PROJECTION, schema.lease):
+            for table in (*schema.PROJECTION, schema.lease, schema.player_error):
                 if table is schema.video or "video_id" not in table.c:
                     continue
                 query = select(table).where(table.c.video_id == video_id)

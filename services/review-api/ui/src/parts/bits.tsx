@@ -1,7 +1,7 @@
 // The small parts that every page is made of.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { frameAddress } from "../api/client";
 import type { ClipState } from "../api/types";
 import { chordsOf } from "../state/actions";
@@ -132,7 +132,8 @@ export function StateMark({ state }: { state: ClipState }) {
 /** A dialog over the page; Esc and a press beside it close it. */
 export function Dialog({ title, onClose, children, wide = false }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // At once: the key that is pressed next is meant for it.
+  useLayoutEffect(() => {
     const element = dialog.current;
     const before = document.activeElement;
     element?.showModal();

@@ -15,12 +15,14 @@ export async function decideAll(clips: readonly string[], verdict: Verdict): Pro
     return new Set();
   }
   const what = clips.length === 1 ? "1 clip" : `${clips.length} clips`;
-  const said = await tell<SelectionDecided>("/api/selection/verdict", { clips, verdict }, `${PAST[verdict]} ${what}`).outcome;
+  const { key, outcome } = tell<SelectionDecided>("/api/selection/verdict", { clips, verdict }, `${PAST[verdict]} ${what}`);
+  const said = await outcome;
   if (said.kind === "refused") {
     say("refused", said.problem.message);
     return new Set();
   }
   keepClips(said.answer.clips);
+  desk.decidedElsewhere(key, verdict);
   const refused = said.answer.refused;
   if (refused.length) say("refused", `${refused.length} of ${what} were left as they are: ${refused[0]?.reason ?? ""}`);
   else say("done", `${what} ${PAST[verdict]}.`, { label: "Undo", run: () => desk.undo() });
@@ -34,11 +36,13 @@ export async function groupAll(clips: readonly string[]): Promise<boolean> {
     say("refused", "A group has two clips or more: choose some first.");
     return false;
   }
-  const said = await tell<Grouped>("/api/groups", { clips }, `grouped ${clips.length} clips`).outcome;
+  const { key, outcome } = tell<Grouped>("/api/groups", { clips }, `grouped ${clips.length} clips`);
+  const said = await outcome;
   if (said.kind === "refused") {
     say("refused", said.problem.message);
     return false;
   }
+  desk.decidedElsewhere(key, "group");
   keepClips(said.answer.clips);
   say("done", `${clips.length} clips are one group.`, { label: "Undo", run: () => desk.undo() });
   return true;

@@ -126,6 +126,12 @@ class Desk {
     void this.fill();
   }
 
+  /** Have here what another page of one's own holds, or one that was closed without a word. */
+  async takeMine(): Promise<void> {
+    await send("POST", "/api/queue/release", { clips: null }, newKey()).catch(() => {});
+    await this.fill();
+  }
+
   #release(clips: readonly string[]): void {
     if (!clips.length) return;
     for (const clip of clips) this.#held.delete(clip);
@@ -261,6 +267,11 @@ class Desk {
       this.#settled(line, said, () => this.#replace(clip));
       if (said.kind === "done") this.#replace(said.answer.clip);
     });
+  }
+
+  /** Something was decided on another page: it is the next to be taken back. */
+  decidedElsewhere(key: string, word: Word): void {
+    this.#remember({ key, word, clips: [], at: Date.now() });
   }
 
   /** Take back one's last decision. What it was about is shown again at once. */

@@ -272,8 +272,11 @@ function Empty() {
   if (desk.left.value > 0) {
     return (
       <div class="over">
-        <Notice title={`${desk.left.value} ${desk.left.value === 1 ? "clip is" : "clips are"} with others`}>
-          <p>Whoever holds them decides on them, or hands them back; they come here by themselves then.</p>
+        <Notice
+          title={`${desk.left.value} ${desk.left.value === 1 ? "clip is" : "clips are"} held on other pages`}
+          action={<Button kind="solid" label="Take mine here" onPress={() => void desk.takeMine()} />}
+        >
+          <p>Whoever holds them decides on them, or hands them back; they come here by themselves then. What you hold yourself, on another page, you can have at once.</p>
         </Notice>
       </div>
     );

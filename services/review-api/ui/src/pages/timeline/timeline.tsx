@@ -8,7 +8,7 @@ import { clock, milliseconds, timecode } from "../../lib/time";
 import { clamped, frameAt, shownCuts, xOf, zoomed, type View } from "../../lib/view";
 import { Button, Frame, Notice, stateOf } from "../../parts/bits";
 import { useActions } from "../../state/actions";
-import { nameOf } from "../../state/desk";
+import { desk, nameOf } from "../../state/desk";
 import { onChanges } from "../../state/live";
 import { go, pathOf, route } from "../../state/route";
 import { tell } from "../../state/sending";
@@ -119,12 +119,14 @@ function Timeline({ id }: { id: string }) {
     at.value = to.value;
   };
   const change = async (wish: { operation: "add" | "remove" | "move" | "confirm"; frame: number; to?: number }): Promise<void> => {
-    const said = await tell<CutsChanged>(`/api/videos/${id}/cuts`, wish, `cut at frame ${wish.frame}`).outcome;
+    const { key, outcome } = tell<CutsChanged>(`/api/videos/${id}/cuts`, wish, `cut at frame ${wish.frame}`);
+    const said = await outcome;
     if (said.kind === "refused") {
       say("refused", said.problem.message);
       to.value = chosen.value;
       return;
     }
+    desk.decidedElsewhere(key, "cut");
     if (video.value) video.value = { ...video.value, cuts: said.answer.cuts };
     choose(wish.operation === "remove" || wish.operation === "confirm" ? null : (wish.to ?? wish.frame));
     void load(false);
@@ -455,7 +457,7 @@ function Tracks({ frames, view, at, sheets, wave, scores, cuts, clips, chosen, t
           />
         );
       })}
-      <span class="playhead" style={{ left: `${x(at.value)}px` }} aria-hidden="true" />
+      <span class="playhead" hidden={chosen.value !== null} style={{ left: `${x(at.value)}px` }} aria-hidden="true" />
       <div class="ruler" aria-hidden="true">
         <span>{timeOf(Math.max(0, Math.round(view.value.from)))}</span>
         <span>{timeOf(Math.round((view.value.from + view.value.to) / 2))}</span>
