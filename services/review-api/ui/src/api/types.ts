@@ -12,6 +12,7 @@ export type {
   CutWish,
   DecisionList,
   Event as VideoEvent,
+  Facts,
   Failure,
   FailureInFull,
   Failures,

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get, newKey, send } from "../api/client";
-import type { VideoDetail, VideoEvent } from "../api/types";
+import type { Facts, VideoDetail, VideoEvent } from "../api/types";
 import { bytes, clock, milliseconds, spell, when } from "../lib/time";
 import { Button, Frame, Notice, stateOf } from "../parts/bits";
 import { Icon, type IconName } from "../parts/icons";
@@ -57,8 +57,16 @@ export function VideoPage() {
           get<VideoDetail>(`/api/videos/${id}`),
           get<{ items: PlayerError[] }>(`/api/videos/${id}/player-errors`).catch(() => ({ items: [] })),
         ]);
+        // The newest stand first, so all of them are asked for.
+        let next = one.events_next;
+        const events = [...one.events];
+        while (next !== null && !gone) {
+          const more: Facts = await get<Facts>(`/api/videos/${id}/facts`, { after: next, limit: 5000 });
+          events.push(...more.items);
+          next = more.next;
+        }
         if (gone) return;
-        video.value = one;
+        video.value = { ...one, events };
         broken.value = errors.items;
         problem.value = "";
       } catch (error) {
@@ -194,7 +202,7 @@ export function VideoPage() {
                 ))}
               </dl>
             </div>
-            <Objects video={one.id} />
+            <Objects video={one} />
             <div class="card">
               <h2>Request</h2>
               <dl class="facts">
@@ -248,30 +256,20 @@ function Told({ event }: { event: VideoEvent }) {
   );
 }
 
-interface ObjectList {
-  items: { key: string; kind?: string; bytes: number }[];
-}
-
-/** What lies in the store of this video, where the server lists it. */
-function Objects({ video }: { video: string }) {
-  const list = useSignal<ObjectList | null>(null);
-  useEffect(() => {
-    get<ObjectList>(`/api/videos/${video}/objects`).then(
-      (said) => (list.value = said),
-      () => (list.value = null),
-    );
-  }, [video]);
-  if (!list.value?.items?.length) return null;
-  const total = list.value.items.reduce((sum, one) => sum + one.bytes, 0);
+/** What lies in the store because of this video. */
+function Objects({ video }: { video: VideoDetail }) {
+  if (!video.objects.length) return null;
   return (
     <div class="card">
       <h2>
-        Objects <span class="time">{bytes(total)}</span>
+        Objects <span class="time">{bytes(video.bytes)}</span>
       </h2>
-      <ul class="objects">
-        {list.value.items.map((one) => (
+      <ul class="objects" tabIndex={0} aria-label="Objects in the store">
+        {video.objects.map((one) => (
           <li key={one.key} title={one.key}>
-            <span class="what">{one.key.split("/").slice(-2).join("/")}</span>
+            <span class="what">
+              {one.kind.replaceAll("_", " ")} {one.segment ?? ""}
+            </span>
             <span class="time quiet">{bytes(one.bytes)}</span>
           </li>
         ))}

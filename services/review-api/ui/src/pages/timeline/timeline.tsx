@@ -21,6 +21,7 @@ const CURVE_PX = 56;
 const WAVE_PX = 48;
 const MOST_SLIDERS = 400;
 const SOON_MS = 500;
+const MOST_CLIPS = 20_000;
 
 interface Waveform {
   start: number;
@@ -64,7 +65,7 @@ function Timeline({ id }: { id: string }) {
 
   const load = async (first: boolean): Promise<void> => {
     try {
-      const one = await get<VideoDetail>(`/api/videos/${id}`);
+      const one = await get<VideoDetail>(`/api/videos/${id}`, { clips: MOST_CLIPS });
       batch(() => {
         video.value = one;
         if (first) view.value = { from: 0, to: Math.max(1, one.frames ?? one.clips_list.at(-1)?.end ?? 1) };
