@@ -1,6 +1,5 @@
 """The tools that deployment is checked with; a test whose tool is not here is skipped, and says so."""
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,17 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from deploy_tools import tool
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "heaters"
-
-
-def tool(name: str) -> str:
-    """A program of the path, or of build/tools, where `make deploy-check` puts it."""
-    found = shutil.which(name) or shutil.which(name, path=str(ROOT / "build" / "tools"))
-    if found is None:
-        pytest.skip(f"no {name} on this machine: `make deploy-check` brings it where it can be had")
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from heaters_review_api.accounts.first import make_keeper
 from heaters_review_api.accounts.limits import Limit
 from heaters_review_api.accounts.principals import Role
 from heaters_review_api.accounts.secrets import hash_password
+from heaters_review_api.accounts.store import Taken
 from sqlalchemy import text
 
 PASSWORD = "correct horse battery"
@@ -296,3 +298,16 @@ async def test_with_a_public_address_requests_come_from_there_and_nowhere_else(m
         )
 
     assert [here.status_code, public.status_code, lied.status_code] == [403, 401, 403]
+
+
+async def test_the_first_account_is_made_beside_the_database_and_keeps_accounts(guarded: Any, migrated: Any) -> None:
+    password = await make_keeper(migrated, "First")
+
+    async with browser(guarded) as client:
+        answer = await sign_in(client, "first", password)
+        me = (await client.get("/api/me")).json()
+    with pytest.raises(Taken):
+        await make_keeper(migrated, "first")
+
+    assert answer.status_code == 303
+    assert me["roles"] == ["ops"]

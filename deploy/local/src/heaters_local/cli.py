@@ -17,6 +17,7 @@ from heaters_local.commands.logs import logs
 from heaters_local.commands.migrate import migrate
 from heaters_local.commands.nats_auth import nats_auth
 from heaters_local.commands.operations import backup, erase, fsck, restore
+from heaters_local.commands.people import token, user
 from heaters_local.commands.redetect import redetect
 from heaters_local.commands.reembed import models, reembed
 from heaters_local.commands.replay import replay
@@ -66,6 +67,8 @@ for command in (
     down,
     migrate,
     nats_auth,
+    user,
+    token,
     ingest,
     status,
     approve,

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -246,6 +246,39 @@ class Api:
     def resume(self, stage: str) -> None:
         """Let a stage work again."""
         self._ask("POST", f"/api/stages/{stage}/resume", headers=_key(None))
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Every account."""
+        return cast("list[dict[str, Any]]", self._ask("GET", "/api/accounts")["items"])
+
+    def add_account(self, login: str, name: str, roles: Sequence[str], password: str | None) -> dict[str, Any]:
+        """Make an account."""
+        wish = {"login": login, "name": name, "roles": list(roles), "password": password}
+        return cast("dict[str, Any]", self._ask("POST", "/api/accounts", json=wish))
+
+    def change_account(self, login: str, **changes: Any) -> None:
+        """Change an account, found by its login.
+
+        Raises:
+            ApiError: there is none.
+        """
+        found = next((one for one in self.accounts() if one["login"] == login.lower()), None)
+        if found is None:
+            raise ApiError(HTTPStatus.NOT_FOUND, f"there is no account {login}")
+        self._ask("POST", f"/api/accounts/{found['id']}", json=changes)
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """Every API token, without its word."""
+        return cast("list[dict[str, Any]]", self._ask("GET", "/api/tokens")["items"])
+
+    def make_token(self, name: str, *, login: str, scopes: Sequence[str], days: int) -> dict[str, Any]:
+        """A new token, with its word."""
+        wish = {"name": name, "login": login, "scopes": list(scopes), "days": days}
+        return cast("dict[str, Any]", self._ask("POST", "/api/tokens", json=wish))
+
+    def revoke_token(self, token_id: str) -> None:
+        """End a token."""
+        self._ask("POST", f"/api/tokens/{token_id}/revoke")
 
     def progress(self) -> list[Progress]:
         """What runs now."""

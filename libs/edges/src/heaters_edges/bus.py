@@ -303,6 +303,18 @@ class Bus:
         except NotFoundError as problem:
             raise BusError(f"the stream {stream} has no consumer {durable}: run `migrate` first") from problem
 
+    async def backlog(self, durable: str) -> tuple[int, int]:
+        """Messages of the facts stream that wait for a consumer, and those that it has handed out.
+
+        Raises:
+            BusError: NATS does not say.
+        """
+        try:
+            info = await self.jetstream.consumer_info(FACTS_STREAM, durable)
+        except (NatsError, APIError, OSError, TimeoutError) as problem:
+            raise BusError(f"nothing is known of {durable}: {problem}") from problem
+        return int(info.num_pending or 0), int(info.num_ack_pending or 0)
+
     async def last_sequence(self) -> int:
         """The sequence of the newest message of the facts stream; 0 if it is empty."""
         return int((await self.jetstream.stream_info(FACTS_STREAM)).state.last_seq)

@@ -340,7 +340,7 @@ class Worker:
             heartbeat.cancel()
             telemetry.WORKING.labels(work.name).set(0)
             telemetry.JOBS.labels(work.name, inbox.lane, outcome).inc()
-            telemetry.JOB_SECONDS.labels(work.name, inbox.lane).observe(time.monotonic() - begun)
+            telemetry.JOB_SECONDS.labels(work.name, inbox.lane).observe(time.monotonic() - begun, telemetry.exemplar())
             telemetry.JOB_CPU_SECONDS.labels(work.name).inc(job.cpu_s)
 
     async def _rests_instead(

@@ -132,6 +132,12 @@ def span(
             raise
 
 
+def exemplar() -> dict[str, str] | None:
+    """The current trace, for a measurement to point at; None outside of any."""
+    context = trace.get_current_span().get_span_context()
+    return {"trace_id": f"{context.trace_id:032x}"} if context.is_valid else None
+
+
 def traceparent() -> str | None:
     """The current span as a traceparent header; None outside of any."""
     carrier: dict[str, str] = {}

@@ -12,6 +12,8 @@ from heaters_edges import streams, telemetry
 from heaters_edges.settings import load
 from heaters_edges.store import S3Store
 
+from heaters_review_api.accounts.first import make_keeper
+from heaters_review_api.accounts.store import Taken
 from heaters_review_api.app import Application
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.indexes import Indexes
@@ -90,8 +92,12 @@ def main() -> None:
     """Read the command and do it."""
     parser = argparse.ArgumentParser(prog="heaters_review_api", description=__doc__)
     parser.add_argument(
-        "command", nargs="?", choices=("serve", "migrate", "rebuild", "index", *ops.OPERATIONS), default="serve"
+        "command",
+        nargs="?",
+        choices=("serve", "migrate", "rebuild", "index", "account", *ops.OPERATIONS),
+        default="serve",
     )
+    parser.add_argument("--login", help="account: who keeps accounts from now on; the password is printed this once")
     ops.add_arguments(parser)
     options = parser.parse_args()
     command = options.command
@@ -103,6 +109,13 @@ def main() -> None:
         sys.exit(ops.run(options, settings))
     elif command == "migrate":
         asyncio.run(migrate_all(settings))
+    elif command == "account":
+        if not options.login:
+            parser.error("account needs --login")
+        try:
+            sys.stdout.write(f"{asyncio.run(make_keeper(settings, options.login))}\n")
+        except Taken as problem:
+            sys.exit(str(problem))
     elif command == "index":
         sys.stdout.write(f"{asyncio.run(index_all(settings))} vector indexes made\n")
     else:

@@ -39,6 +39,7 @@ from heaters_review_api.db.webhooks import Webhooks
 from heaters_review_api.decisions import Decisions
 from heaters_review_api.expansion import expand
 from heaters_review_api.frames import Frames
+from heaters_review_api.lag import watch_lag
 from heaters_review_api.lasting import Lasting
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
@@ -78,6 +79,7 @@ from heaters_review_api.web import (
 from heaters_review_api.web.auth import Authentication
 from heaters_review_api.web.desk import Desk
 from heaters_review_api.web.headers import adds_security
+from heaters_review_api.web.measures import Measured
 from heaters_review_api.webhooks import Teller
 
 log = logging.getLogger(__name__)
@@ -210,9 +212,10 @@ class Application:
             # Logs are set up once, by telemetry; the framework would put its own handlers in their place.
             logging_config=None,
         )
+        measured: ASGIApp = Measured(self.site)
         # Before anything looks at an address or a scheme: what our own proxies say of them, and nobody else.
         proxies = list(settings.trusted_proxies)
-        self.asgi: ASGIApp = ProxyHeadersMiddleware(self.site, trusted_hosts=proxies) if proxies else self.site  # type: ignore[arg-type,assignment]  # uvicorn and litestar have types of their own for ASGI
+        self.asgi: ASGIApp = ProxyHeadersMiddleware(measured, trusted_hosts=proxies) if proxies else measured  # type: ignore[arg-type,assignment]  # uvicorn and litestar have types of their own for ASGI
 
     @asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
@@ -248,6 +251,7 @@ class Application:
             group.create_task(_named("expansion", expand(self.bus, self.desk.admission)))
             group.create_task(_named("orders", self.desk.decisions.orders.sweep()))
             group.create_task(_named("models", self.desk.models.keep(self.engine)))
+            group.create_task(_named("lag", watch_lag(self.bus)))
             group.create_task(_named("progress", self.desk.progress.watch(self.bus)))
 
 

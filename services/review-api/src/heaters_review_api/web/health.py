@@ -3,9 +3,8 @@
 from typing import Any
 
 from heaters_edges.telemetry import REGISTRY
-from litestar import MediaType, Response, get
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from litestar import MediaType, Request, Response, get
+from prometheus_client.exposition import choose_encoder
 
 from heaters_review_api.web.auth import OPEN
 from heaters_review_api.web.desk import TheDesk
@@ -24,10 +23,11 @@ async def readyz(desk: TheDesk) -> Response[dict[str, Any]]:
     return Response({"ready": not troubles, **troubles}, status_code=503 if troubles else 200)
 
 
-@get("/metrics", opt={OPEN: True}, media_type=CONTENT_TYPE_LATEST, tags=["health"], sync_to_thread=False)
-def metrics() -> bytes:
-    """Prometheus."""
-    return generate_latest(REGISTRY)
+@get("/metrics", opt={OPEN: True}, tags=["health"], sync_to_thread=False)
+def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Prometheus; with exemplars, for whoever takes OpenMetrics."""
+    encode, type_ = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(REGISTRY), media_type=type_)
 
 
 HANDLERS = [healthz, readyz, metrics]

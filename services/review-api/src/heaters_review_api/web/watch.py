@@ -16,6 +16,7 @@ from heaters_review_api.live import Changes, TooSlow
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, Principal
 from heaters_review_api.web.desk import TheDesk
+from heaters_review_api.web.measures import WATCHERS
 
 _HEARTBEAT_S = 15.0
 Topic = Literal["video", "segment", "clip", "decision", "stage"]
@@ -90,8 +91,9 @@ async def events(
 async def _changes(
     changes: Changes, after: int | None, videos: frozenset[UUID], types: tuple[str, ...]
 ) -> AsyncGenerator[bytes, None]:
-    yield b": watching\nretry: 1000\n\n"
+    WATCHERS.inc()
     try:
+        yield b": watching\nretry: 1000\n\n"
         async with aclosing(changes.since(after, pause_s=_HEARTBEAT_S)) as batches:
             async for batch in batches:
                 if not batch:
@@ -106,6 +108,8 @@ async def _changes(
                     yield b"".join(map(_event, wanted))
     except TooSlow as problem:
         yield f"event: dropped\ndata: {problem.seen}\n\n".encode()
+    finally:
+        WATCHERS.dec()
 
 
 @lru_cache(maxsize=4096)
