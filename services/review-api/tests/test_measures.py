@@ -1,8 +1,10 @@
 """What Prometheus reads of the API."""
 
+import asyncio
 from typing import Any
 
 import httpx
+from heaters_contracts.pipeline import CONSUMERS
 
 
 async def test_requests_are_counted_by_their_routes_template_and_live_watchers_while_they_watch(desk: Any) -> None:
@@ -16,7 +18,18 @@ async def test_requests_are_counted_by_their_routes_template_and_live_watchers_w
     assert "00000000-0000-4000-8000-000000000000" not in during
     assert "heaters_http_seconds_bucket" in during
     assert "heaters_watchers 0.0" not in during
-    assert 'heaters_consumer_pending{lane="bulk",stage="scenes"}' in during
+
+
+async def test_what_waits_for_each_stage_is_told_for_each_lane(desk: Any) -> None:
+    wanted = [f'heaters_consumer_pending{{lane="{lane}",stage="{work.name}"}}' for work, lane in CONSUMERS]
+
+    said = ""
+    async with asyncio.timeout(20):
+        while not all(one in said for one in wanted):  # noqa: ASYNC110 - it is another process's way to look again and again, too
+            await asyncio.sleep(0.2)
+            said = (await desk.client.get("/metrics")).text
+
+    assert "heaters_stream_sequence" in said
 
 
 async def test_whoever_takes_openmetrics_gets_it(desk: Any) -> None:
