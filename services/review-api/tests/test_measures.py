@@ -25,7 +25,7 @@ async def test_what_waits_for_each_stage_is_told_for_each_lane(desk: Any) -> Non
 
     said = ""
     async with asyncio.timeout(20):
-        while not all(one in said for one in wanted):  # noqa: ASYNC110 - it is another process's way to look again and again, too
+        while not all(one in said for one in wanted):
             await asyncio.sleep(0.2)
             said = (await desk.client.get("/metrics")).text
 
