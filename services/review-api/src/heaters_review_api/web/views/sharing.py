@@ -45,7 +45,7 @@ class Held(Struct, frozen=True, kw_only=True):
 class ReleaseWish(Struct, frozen=True, forbid_unknown_fields=True):
     """Which clips are handed back; all, where none are named."""
 
-    clips: Annotated[list[UUID] | None, Meta(max_length=1000, description="all, where none are named")] = None
+    clips: Annotated[list[UUID], Meta(max_length=1000, description="all, where none are named")] | None = None
 
 
 class Present(Struct, frozen=True, kw_only=True):
