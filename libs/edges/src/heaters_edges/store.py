@@ -13,6 +13,7 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.handlers import add_expect_header
 
 from heaters_edges import job as jobs
 from heaters_edges.failure import Archived, MissingObject, Unavailable
@@ -120,6 +121,9 @@ class S3Store:
             region_name=settings.s3_region,
         )
         self._client: Any = self._session.client("s3", endpoint_url=settings.s3_endpoint, config=config)
+        # botocore asks "100-continue" before it sends a body, and where the answer to that is cut off in its middle it reads the
+        # end of the connection for ever (`_consume_headers` has no end but an empty line): a worker would spin until its deadline.
+        self._client.meta.events.unregister("before-call.s3", add_expect_header)
         self._ranges = RangedReader(
             settings.s3_endpoint, self._sign, ca_bundle=self._session._session.get_config_variable("ca_bundle")
         )
