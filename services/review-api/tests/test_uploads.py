@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from heaters_local.client import Api
+from heaters_local.parts import upload_in_parts
 from heaters_media.film import FilmKind, render_film
 from heaters_review_api.core.uploads import Parts, container_of, divided
 from heaters_review_api.settings import Settings
@@ -194,6 +196,26 @@ async def test_a_page_may_send_parts_to_the_store(parts_desk: Any, big_film: byt
     assert (
         f"connect-src 'self' {parts_desk.application.settings.s3_endpoint};" in page.headers["content-security-policy"]
     )
+
+
+async def test_the_command_line_goes_on_with_what_was_begun(parts_desk: Any, big_film: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "Harbour walk.mp4"
+    file.write_bytes(big_film)
+    token = parts_desk.client.headers["authorization"].removeprefix("Bearer ")
+    about = file.stat()
+    begun_before = await begun(
+        parts_desk, big_film, name=file.name, resume_key=f"{file.name}:{about.st_size}:{about.st_mtime_ns}"
+    )
+    await send(parts_desk, begun_before, big_film, 1)
+    told: list[int] = []
+
+    with Api(str(parts_desk.client.base_url), token) as api:
+        stored = await asyncio.to_thread(upload_in_parts, api._ask, file, told.append)
+
+    assert stored["key"] == begun_before["key"]
+    assert told[0] == PART
+    assert sum(told) == len(big_film)
+    assert parts_desk.application.desk.objects.store.head(stored["key"])[0] == len(big_film)
 
 
 def test_parts_cover_the_file_and_are_never_too_many() -> None:

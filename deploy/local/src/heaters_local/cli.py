@@ -28,6 +28,7 @@ from heaters_local.commands.story import story
 from heaters_local.commands.tune import tune
 from heaters_local.commands.up import up
 from heaters_local.launch import StartedNothing
+from heaters_local.parts import Lost
 from heaters_local.resolve import NoSuchId
 from heaters_local.servers import ServerNotReady
 from heaters_local.submit import NotThere, Rejected
@@ -36,7 +37,18 @@ from heaters_local.watch import Stalled, VideoFailed
 __all__ = ["main"]
 
 _TOLD = (
-    *(ApiError, NoSuchId, NotThere, NothingRunning, Rejected, ServerNotReady, Stalled, StartedNothing, Unreachable),
+    *(
+        ApiError,
+        Lost,
+        NoSuchId,
+        NotThere,
+        NothingRunning,
+        Rejected,
+        ServerNotReady,
+        Stalled,
+        StartedNothing,
+        Unreachable,
+    ),
     *(VideoFailed, TimeoutError),
 )
 """What a person can understand and act upon; anything else is a fault of ours, and keeps its traceback."""

@@ -10,6 +10,7 @@ from typing import Any, Self, cast
 
 import httpx
 
+from heaters_local.parts import PARTS_FROM_BYTES, upload_in_parts
 from heaters_local.state import Home
 from heaters_local.views import (
     Admission,
@@ -110,12 +111,14 @@ class Api:
         self._http.close()
 
     def upload(self, file: Path, sent: Callable[[int], None] = lambda _: None) -> Upload:
-        """Store a file through the API.
+        """Store a file through the API: a large one in parts, which go on where they were broken off.
 
         Args:
             file: what to store; it is streamed.
             sent: told the count of bytes after each chunk.
         """
+        if file.stat().st_size >= PARTS_FROM_BYTES:
+            return upload_in_parts(self._ask, file, sent)
 
         def chunks() -> Iterator[bytes]:
             with file.open("rb") as source:

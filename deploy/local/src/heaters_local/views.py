@@ -19,7 +19,7 @@ class Upload(TypedDict):
 
     key: str
     bytes: int
-    sha256: str
+    sha256: str | None
 
 
 class StoredObject(TypedDict):
