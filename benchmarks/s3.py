@@ -151,8 +151,10 @@ def _work_through(api: Api, site: str) -> str:
         api.approve(clip["id"])
 
     def done() -> bool:
-        told = [event["type"] for event in api.video(video_id)["events"]]
-        return api.video(video_id)["state"] == "done" and "video.master_stored" in told
+        video = api.video(video_id)
+        if video["failures"]:
+            raise RuntimeError(f"it failed: {video['failures_list']}")
+        return video["state"] == "done" and "video.master_stored" in [event["type"] for event in video["events"]]
 
     _until(done, "the last embedding and the master")
     return video_id

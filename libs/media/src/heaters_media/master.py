@@ -188,7 +188,8 @@ def _add_picture(output: OutputContainer, described: Probe, stream: VideoStream)
     coded = output.add_stream("ffv1", rate=described.rate, options=options)
     coded.width, coded.height, coded.pix_fmt = described.width_px, described.height_px, pix_fmt
     coded.time_base = coded.codec_context.time_base = described.tick
-    coded.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
+    if stream.sample_aspect_ratio is not None:  # a film need not declare one
+        coded.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
     coded.codec_context.color_range = described.color_range
     coded.codec_context.colorspace = described.color_space
     coded.codec_context.color_primaries = described.color_primaries
