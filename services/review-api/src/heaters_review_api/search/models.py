@@ -87,14 +87,13 @@ class Models:
         Raises:
             NotWhole: it lacks clips, or there is none of that name.
         """
-        lacking = await self._queries.lacking(model, strategy, limit=1)
         row = next(
             (row for row in await self._queries.models() if (row.space.model, row.space.strategy) == (model, strategy)),
             None,
         )
         if row is None or not row.space.clips:
             raise NotWhole(f"No clip is embedded by {model}, {strategy}.")
-        if lacking:
+        if await self._queries.lacking(model, strategy, limit=1):
             of = await self._queries.embedded()
             raise NotWhole(f"{row.space.clips} of {of} clips are embedded by {model}, {strategy}.")
         fact = StageModelChosen(
