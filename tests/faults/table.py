@@ -10,7 +10,8 @@ HEAD = """# Reliability
 What was done to Heaters, how often, and what came of it. `make reliability` runs the faults of `tests/faults` on real servers and real
 processes, and writes this table from what they have written down; nobody edits it. Lost: facts, verdicts or objects that were
 there before and not afterwards. Doubled: facts that were told twice. Recovery: from the end of the fault to the next result,
-the median of the tries, on the machine that ran it.
+the median of the tries, on the machine that ran it, however busy. What a killed worker had in hand goes to another after the ack wait
+(30 s unless a test sets it); what a stopped one has is handed over at once.
 
 | fault | times tried | lost | doubled | time to recover |
 |---|---|---|---|---|

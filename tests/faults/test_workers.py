@@ -28,12 +28,13 @@ from heaters_local.servers import free_port
 from weather import Weather, link
 
 WORKER = Path(__file__).parents[1] / "support" / "faulty_worker.py"
+ACK_WAIT_S = 3.0
 CONTENT = b"the same bytes, whoever makes them"
 
 
 @pytest.fixture
 async def bus(settings: Settings) -> AsyncIterator[Bus]:
-    await migrate(settings)
+    await migrate(settings.model_copy(update={"ack_wait_s": ACK_WAIT_S}))
     S3Store(settings).create_bucket()
     client = await nats.connect(settings.nats_url)
     await client.jetstream().purge_stream(FACTS_STREAM)
@@ -65,7 +66,7 @@ class Workers:
             "HEATERS_CACHE_DIR": str(s.cache_dir),
             "HEATERS_FREE_SPACE_BYTES": "0",
             "HEATERS_LISTEN": f"127.0.0.1:{free_port()}",
-            "HEATERS_ACK_WAIT_S": "2",
+            "HEATERS_ACK_WAIT_S": str(ACK_WAIT_S),
             "HEATERS_RETRY_BASE_S": "0.1",
             "FAULT": fault,
             "MARK": str(self.mark),
@@ -165,7 +166,7 @@ async def test_a_job_that_always_kills_its_worker_fails_once_and_the_stage_goes_
 ) -> None:
     poison = await ask(bus)
     for _ in range(5):  # the attempts of a download
-        workers.start("at work, always", HEATERS_ACK_WAIT_S="1")
+        workers.start("at work, always")
         await asyncio.to_thread(workers.running[-1].wait, 60)
         await asyncio.sleep(0.5)
     began = time.monotonic()
