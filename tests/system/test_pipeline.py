@@ -357,3 +357,29 @@ def test_a_paused_stage_waits_and_a_resumed_one_goes_on(api: Api, tmp_path: Path
     assert "plan" not in waiting["stages"]
     assert paused == {stage: stage == "plan" for stage in paused}
     assert video["frames"] == 35
+
+
+async def test_no_secret_is_in_any_log_fact_or_answer_of_all_that(running: tuple[Api, State], reviewed: str) -> None:
+    api, state = running
+    async with httpx.AsyncClient(headers={"authorization": "Bearer not-this-one"}, trust_env=False) as stranger:
+        wrong = await stranger.get(f"{api.url}/api/videos")
+    passwords = [httpx.URL(state.urls[name].replace("+psycopg", "")).password for name in ("nats", "postgres")]
+    secrets = [
+        state.token,
+        state.s3["secret_key"],
+        *passwords,
+    ]  # the access key is a name, which the store's own log may say
+    logs = {path.name: path.read_text(errors="replace") for path in (Path(state.home) / "logs").glob("*.log*")}
+
+    client = await nats.connect(state.urls["nats"])
+    js = client.jetstream()
+    last = (await js.stream_info(FACTS_STREAM)).state.last_seq
+    told = [await js.get_msg(FACTS_STREAM, seq=sequence) for sequence in range(1, last + 1)]
+    await client.close()
+    facts = "\n".join(f"{one.subject} {one.headers} {(one.data or b'').decode(errors='replace')}" for one in told)
+    answers = wrong.text + "".join(str(api.failure(one["id"])) for one in api.failures() if one["id"])
+    places = {**logs, "facts": facts, "answers": answers}
+
+    assert len(logs) >= 6
+    assert all(len(secret) >= 8 for secret in secrets)
+    assert {name for name, text in places.items() for secret in secrets if secret in text} == set()
