@@ -166,8 +166,8 @@ def _ours(state: State) -> Meter:
     for part in state.parts:
         if part.kind != "service":
             continue
-        text = httpx.get(f"http://127.0.0.1:{part.port}/metrics/", trust_env=False, follow_redirects=True).text
-        for family in text_string_to_metric_families(text):
+        answer = httpx.get(f"http://127.0.0.1:{part.port}/metrics", trust_env=False, follow_redirects=True)
+        for family in text_string_to_metric_families(answer.raise_for_status().text):
             for sample in family.samples:
                 key = sample.labels.get("stage", ""), sample.labels.get("operation", "")
                 if sample.name == "heaters_s3_requests_total":
