@@ -36,6 +36,7 @@ const REFILL_BELOW = 8;
 const KEPT_LINES = 8;
 const RATE_OVER_MS = 120_000;
 const RETRY_MS = 3000;
+const TAKING = "heaters.taking";
 
 export const PAST: Record<Word, string> = {
   approve: "approved",
@@ -150,8 +151,9 @@ class Desk {
         "POST",
         "/api/queue/next",
         { order: settings.value.order, limit: HOLD - this.clips.value.length, video },
-        newKey(),
+        takeKey(),
       );
+      taken();
       if (video !== this.video.value) {
         this.#release(handed.items.map((clip) => clip.id));
         more = true;
@@ -455,6 +457,25 @@ class Desk {
       say("refused", `${nameOf(lost)} ${framesOf(lost.start, lost.end)} was ${PAST[lost.verdict]} by ${lost.decided_by ?? "somebody"} just now.`);
     }
     void this.fill();
+  }
+}
+
+/** The key of what is being taken: a page that was left before the answer came asks again for the very same clips. */
+function takeKey(): string {
+  try {
+    const key = sessionStorage.getItem(TAKING) ?? newKey();
+    sessionStorage.setItem(TAKING, key);
+    return key;
+  } catch {
+    return newKey();
+  }
+}
+
+function taken(): void {
+  try {
+    sessionStorage.removeItem(TAKING);
+  } catch {
+    // Nothing was kept.
   }
 }
 
