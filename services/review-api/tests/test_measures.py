@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import httpx
 from heaters_contracts.pipeline import CONSUMERS
@@ -38,3 +39,20 @@ async def test_whoever_takes_openmetrics_gets_it(desk: Any) -> None:
 
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.rstrip().endswith("# EOF")
+
+
+async def test_what_a_request_leads_to_carries_its_trace_on(desk: Any) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    body = {
+        "request_id": "traced",
+        "source": {"kind": "url", "url": "https://films.example/traced.mp4"},
+        "lane": "bulk",
+    }
+
+    asked = await desk.client.post(
+        "/api/ingest", json=body, headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    )
+    (told,) = await desk.application.bus.history(UUID(asked.json()["video_id"]))
+
+    assert asked.status_code == 202
+    assert told.headers["traceparent"].split("-")[1] == trace_id

@@ -2,8 +2,9 @@
 
 import time
 
-from heaters_edges.telemetry import REGISTRY, exemplar
+from heaters_edges.telemetry import REGISTRY, exemplar, span
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Counter(
@@ -16,6 +17,8 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
     registry=REGISTRY,
 )
+_UNTRACED = {"/healthz", "/readyz", "/metrics", "/api/events"}
+"""Asked all the time, or without an end: spans of them tell nothing."""
 WATCHERS = Gauge("heaters_watchers", "Clients of the live updates", registry=REGISTRY)
 
 
@@ -39,4 +42,10 @@ class Measured:
                 SECONDS.labels(method, route).observe(time.perf_counter() - began_s, exemplar())
             await send(message)
 
-        await self._app(scope, receive, counted)
+        if str(scope.get("path")) in _UNTRACED:
+            await self._app(scope, receive, counted)
+            return
+        # What is told while we answer carries this trace on, to whoever works on it.
+        parent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
+        with span(f"{scope.get('method')}", parent=parent, kind=SpanKind.SERVER, path=str(scope.get("path"))):
+            await self._app(scope, receive, counted)
