@@ -11,6 +11,11 @@ tag="${TAG:-dev}"
 services=("$@")
 [ $# -gt 0 ] || services=(downloader preprocessor scenes exporter embedder review-api)
 
+if [[ " ${services[*]} " == *" review-api "* ]] && [ ! -f services/review-api/src/heaters_review_api/ui/app/index.html ]; then
+  echo "the pages are not built: run \`make setup\` first, or \`make images\`, which does" >&2
+  exit 4
+fi
+
 if ! "$engine" image exists "$base"; then
   timeout 60 "$engine" pull --quiet "$base" 2>/dev/null || deploy/docker/base.sh "$base"
 fi
