@@ -70,6 +70,7 @@ from heaters_review_api.web import (
     review,
     screen,
     search,
+    shards,
     signin,
     stages,
     uploads,
@@ -101,6 +102,7 @@ ROUTES = [
     *ingest.HANDLERS,
     *personal.HANDLERS,
     *events.HANDLERS,
+    *shards.HANDLERS,
 ]
 
 
