@@ -197,7 +197,9 @@ class _Hash:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=64)
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self.hex = ""
 
@@ -206,6 +208,7 @@ class _Hash:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._chunks.put(b"".join(self._held))
         self._chunks.put(None)
         self._thread.join()
         self.hex = self._sha256.hexdigest()
@@ -216,7 +219,11 @@ class _Hash:
 
     def update(self, chunk: bytes) -> None:
         """The next bytes."""
-        self._chunks.put(chunk)
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
+        if self._held_bytes >= _CHUNK_BYTES:  # to hand over each small one would cost more than to hash it
+            self._chunks.put(b"".join(self._held))
+            self._held, self._held_bytes = [], 0
 
 
 def _client(policy: AddressPolicy, limits: Limits) -> httpx.Client:
