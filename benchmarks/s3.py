@@ -97,7 +97,7 @@ class Naive:
                     source = cause["source"]
                     self.stage("preprocess", [source], [ref for ref in made if ref["key"] != source["key"]])
                 case "segment.scenes_detected":
-                    made = [ref for name, ref in fact.items() if name in ("scores", "curves") and isinstance(ref, dict)]
+                    made = [ref for name, ref in fact.items() if name == "scores" and ref]
                     self.stage("scenes", [cause["tiny"]], made)
                 case "video.master_stored":
                     self.stage("store_master", [cause["source"]], [fact["master"]])
