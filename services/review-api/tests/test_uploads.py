@@ -119,6 +119,8 @@ async def test_a_part_of_another_size_is_not_taken(parts_desk: Any, big_film: by
         ({"bytes": 65 * MIB}, 413, "at most 67108864 bytes are taken in; this has 68157440"),
         ({"head": base64.b64encode(b"<html>").decode()}, 415, "notes.mp4 does not begin as a video file does"),
         ({"head": "%%%"}, 400, "head: not base64"),
+        ({"head": "\u00bb\u00e0"}, 400, "head: not base64"),
+        ({"name": "a\x00.mp4"}, 400, "name"),
         ({"bytes": 0}, 400, ""),
         ({"size": 5}, 400, ""),
     ],

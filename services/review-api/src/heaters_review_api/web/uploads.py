@@ -1,7 +1,6 @@
 """Files that people hand in: in one request, or in parts that go straight to the store and may be gone on with."""
 
 import base64
-import binascii
 import hashlib
 import re
 from datetime import datetime
@@ -24,6 +23,7 @@ _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 _MOST_BYTES = 5 * 1024**4
 """As large an object may be in S3."""
 _HEAD_CHARACTERS = 8192
+_PRINTED = r"^[^\x00-\x1f\x7f]*$"
 
 
 class UploadWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,10 +34,10 @@ class UploadWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enough): what is no video is then refused before anything is sent.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=_PRINTED)]
     bytes: Annotated[int, Meta(ge=1, le=_MOST_BYTES)]
     content_type: Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9.+/_-]*$")] = ""
-    resume_key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    resume_key: Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTED)] | None = None
     head: Annotated[str, Meta(max_length=_HEAD_CHARACTERS)] | None = None
 
 
@@ -123,7 +123,7 @@ async def begin(desk: TheDesk, request: Request[Principal, Any, Any], data: JSON
     if data.head is not None:
         try:
             head = base64.b64decode(data.head, validate=True)
-        except binascii.Error as problem:
+        except ValueError as problem:  # of what is no ASCII, too
             raise Problem(400, "The request cannot be understood", f"head: not base64: {problem}") from problem
     return _view(
         await desk.uploads.begin(
