@@ -17,7 +17,7 @@ DESK = {"/grid", "/pipeline", "/failed", "/search", "/timeline", f"/review/{NIL}
 def every_route() -> list[tuple[str, str]]:
     found = []
     for handler in ROUTES:
-        for path in handler.paths:
+        for path in sorted(handler.paths):
             plain = re.sub(r"{\w+:(\w+)}", lambda said: EXAMPLES[said[1]], path)
             found += [(method, plain) for method in sorted(handler.http_methods)]
     return found
