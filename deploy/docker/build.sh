@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 engine="${ENGINE:-podman}"
 command -v "$engine" >/dev/null || { echo "no $engine here: images cannot be built" >&2; exit 3; }
 [ "$(id -u)" = 0 ] && export CONTAINERS_CONF="${CONTAINERS_CONF:-$PWD/deploy/docker/containers.conf}"
-base="${BASE:-docker.io/library/python:3.11-slim-bookworm}"
+base="${BASE:-python:3.11-slim-bookworm}"
 tag="${TAG:-dev}"
 services=("$@")
 [ $# -gt 0 ] || services=(downloader preprocessor scenes exporter embedder review-api)
