@@ -2,9 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,44 +14,12 @@ from heaters_contracts.objects import ObjectRef
 from heaters_edges.bus import Bus
 from heaters_edges.streams import migrate as migrate_streams
 from heaters_edges.upkeep import StreamNotEmpty
-from heaters_local.servers import NatsServer, free_port
-from heaters_review_api.__main__ import migrate_all
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.rebuild import rebuild
 from heaters_review_api.ops.backup import BadBackup, backup, refill, restore
 from heaters_review_api.ops.fsck import Finding, Fsck
 from heaters_review_api.settings import Settings
-from pydantic import SecretStr
-
-
-@dataclass
-class Place:
-    """An installation of its own: NATS, database, bucket and cache."""
-
-    settings: Settings
-    nats: NatsServer
-
-    @property
-    def dsn(self) -> str:
-        return self.settings.database_url.get_secret_value().replace("+psycopg", "")
-
-
-@asynccontextmanager
-async def place(folder: Path, base: Settings, name: str) -> AsyncIterator[Place]:
-    dsn = base.database_url.get_secret_value()
-    async with await psycopg.AsyncConnection.connect(dsn.replace("+psycopg", ""), autocommit=True) as admin:
-        await admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]  # a name of our own
-    with NatsServer(folder / f"nats-{name}", free_port()) as nats:
-        settings = base.model_copy(
-            update={
-                "nats_url": nats.url,
-                "database_url": SecretStr(f"{dsn.rpartition('/')[0]}/{name}"),
-                "s3_bucket": f"heaters-{name}",
-                "cache_dir": folder / f"cache-{name}",
-            }
-        )
-        await migrate_all(settings)
-        yield Place(settings, nats)
+from place import place
 
 
 async def told_film(desk: Any, story: Any) -> Any:

@@ -90,6 +90,7 @@ async def test_the_pipeline_shows_videos_and_what_failed(desk: Any, story: Any, 
     await desk.publish(told)
 
     await page.goto(f"{desk.client.base_url}/?token=a-token-for-tests")
+    await expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
     await page.keyboard.press("4")
 
     row = page.get_by_role("row").filter(has_text="download: text/html came instead of a picture")

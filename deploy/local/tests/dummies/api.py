@@ -160,6 +160,11 @@ class Api(http.server.BaseHTTPRequestHandler):
                 video_id = requests.setdefault(key, "") or make_video(name, asked["lane"], asked["options"])
                 requests[key] = video_id
                 self.answer(202, {"video_id": video_id, "status": status, "reason": None})
+            case ["api", "search"], _:
+                wish = json.loads(body)
+                others = [c for c in clips.values() if c["id"] not in wish["like"] and c["state"] == "embedded"]
+                items = [{"clip": {**c, "tags": []}, "similarity": 0.75, "rank": None} for c in others[: wish["limit"]]]
+                self.answer(200, {"items": items, "how": "exact"})
             case ["api", "clips", clip_id, "verdict"], _ if clip_id in clips and self.headers["idempotency-key"]:
                 clip = clips[clip_id]
                 if clip["state"] != "pending_review":

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from heaters_contracts.addresses import AddressPolicy
@@ -84,6 +84,8 @@ from heaters_review_api.web.measures import Measured
 from heaters_review_api.webhooks import Teller
 
 log = logging.getLogger(__name__)
+
+_AGAIN_S = 1.0
 
 ROUTES = [
     *health.HANDLERS,
@@ -226,7 +228,7 @@ class Application:
             for name, work in (
                 ("listener", listen(self.engine, self.passed)),
                 ("bus", self._on_the_bus()),
-                ("indexes", self.desk.indexes.keep()),
+                ("indexes", _kept("indexes", self.desk.indexes.keep)),
                 ("maintenance", self.desk.maintenance.run()),
                 ("audit", self.desk.audit.run()),
             )
@@ -247,18 +249,26 @@ class Application:
         await self.bus.connect()
         await self.desk.stages.remind()
         async with asyncio.TaskGroup() as group:
-            group.create_task(_named("projector", self.projector.run(self.bus)))
-            group.create_task(_named("admission", self.desk.admission.consume(self.bus)))
-            group.create_task(_named("webhooks", self.teller.run(self.bus)))
-            group.create_task(_named("expansion", expand(self.bus, self.desk.admission)))
-            group.create_task(_named("orders", self.desk.decisions.orders.sweep()))
-            group.create_task(_named("models", self.desk.models.keep(self.engine)))
-            group.create_task(_named("lag", watch_lag(self.bus)))
-            group.create_task(_named("progress", self.desk.progress.watch(self.bus)))
+            group.create_task(_kept("projector", lambda: self.projector.run(self.bus)))
+            group.create_task(_kept("admission", lambda: self.desk.admission.consume(self.bus)))
+            group.create_task(_kept("webhooks", lambda: self.teller.run(self.bus)))
+            group.create_task(_kept("expansion", lambda: expand(self.bus, self.desk.admission)))
+            group.create_task(_kept("orders", lambda: self.desk.decisions.orders.sweep()))
+            group.create_task(_kept("models", lambda: self.desk.models.keep(self.engine)))
+            group.create_task(_kept("lag", lambda: watch_lag(self.bus)))
+            group.create_task(_kept("progress", lambda: self.desk.progress.watch(self.bus)))
+
+
+async def _kept(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """A task that ends is begun again after a pause: what it depends on may be gone for a while, and no other task ends with it."""
+    while True:
+        with suppress(Exception):  # `_named` has said what it was
+            await _named(name, work())
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _named(name: str, work: Coroutine[Any, Any, None]) -> None:
-    """A task that ends by itself is a mistake of ours: say so, for nobody waits for it."""
+    """A task should not end by itself: say so, for nobody waits for it."""
     try:
         await work
     except asyncio.CancelledError:

@@ -16,9 +16,9 @@ from heaters_review_api.web.signin import sign_in_page
 
 _UI = files("heaters_review_api.ui")
 _TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
 _FOR_EVER = "private, max-age=31536000, immutable"
