@@ -46,6 +46,20 @@ def page(api: Api, video_id: str, chromium: Browser) -> Iterator[Page]:
     assert not wrong, wrong
 
 
+def look(page: Page) -> None:
+    """Have what this person's other pages held, and wait until a clip plays."""
+    wait_for(lambda: taken(page) or playing(page), "a playing clip", within_s=20)
+    wait_for(lambda: playing(page), "a playing clip", within_s=20)
+
+
+def taken(page: Page) -> bool:
+    button = page.get_by_role("button", name="Take mine here")
+    if button.is_visible():
+        button.click()
+        return True
+    return False
+
+
 def playing(page: Page) -> bool:
     return bool(
         page.evaluate(
@@ -67,7 +81,7 @@ def test_the_token_leaves_the_address_and_the_first_clip_plays(page: Page, api: 
 
 
 def test_one_key_is_one_verdict(page: Page, api: Api, video_id: str) -> None:
-    wait_for(lambda: playing(page), "a playing clip", within_s=20)
+    look(page)
     before = states(api, video_id)
 
     page.keyboard.press("a")
@@ -84,7 +98,7 @@ def test_one_key_is_one_verdict(page: Page, api: Api, video_id: str) -> None:
 
 
 def test_the_mouse_can_do_it_too(page: Page, api: Api, video_id: str) -> None:
-    wait_for(lambda: playing(page), "a playing clip", within_s=20)
+    look(page)
     left = states(api, video_id).count("pending_review")
 
     page.get_by_role("button", name="Skip").click()
