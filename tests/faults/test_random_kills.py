@@ -99,8 +99,9 @@ def left_over(home: Home) -> list[str]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         try:
-            if any(str(home.path) in word for word in [*process.info["cmdline"], *process.environ().values()]):
-                found.append(" ".join(process.info["cmdline"]))
+            words = process.info["cmdline"] or []  # one that has ended and is not waited for has none
+            if any(str(home.path) in word for word in [*words, *process.environ().values()]):
+                found.append(" ".join(words))
         except psutil.Error:
             pass  # it has ended, or is not ours
     return found
