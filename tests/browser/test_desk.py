@@ -129,7 +129,7 @@ def test_keys_play_loop_and_find(page: Page, api: Api) -> None:
     expect(play).to_be_visible()
     page.keyboard.press("l")
     page.keyboard.press("l")
-    assert page.evaluate("document.querySelector('video.on').playbackRate") == 2
+    wait_for(lambda: page.evaluate("document.querySelector('video.on').playbackRate") == 2, "double speed")
     page.keyboard.press("k")
     expect(play).to_be_visible()
     page.keyboard.press("r")
@@ -145,6 +145,14 @@ def test_keys_play_loop_and_find(page: Page, api: Api) -> None:
     expect(page).to_have_url(f"{api.url}/failed")
 
 
+@pytest.fixture
+def usual_keys(api: Api) -> Iterator[None]:
+    """Whatever a test does with the keys, the others press the usual ones."""
+    yield
+    api._http.put("/api/me/settings", json={"settings": {}}).raise_for_status()
+
+
+@pytest.mark.usefixtures("usual_keys")
 def test_a_key_of_ones_own_is_kept_by_the_server(page: Page, api: Api, chromium: Browser) -> None:
     page.keyboard.press("?")
     page.get_by_role("button", name="Key for: Skip", exact=True).click()
@@ -154,10 +162,11 @@ def test_a_key_of_ones_own_is_kept_by_the_server(page: Page, api: Api, chromium:
     other = chromium.new_context()
     elsewhere = other.new_page()
     elsewhere.goto(api.page)
+    expect(elsewhere.get_by_role("navigation", name="Pages")).to_be_visible()
     elsewhere.keyboard.press("?")
     expect(elsewhere.get_by_role("button", name="Key for: Skip", exact=True)).to_have_text("Q")
     elsewhere.get_by_role("button", name="All as usual").click()
-    elsewhere.wait_for_timeout(900)
+    wait_for(lambda: api._http.get("/api/me/settings").json()["settings"]["keys"] == {}, "the usual keys")
     other.close()
 
 

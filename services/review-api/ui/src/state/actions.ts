@@ -1,7 +1,7 @@
 // Every action that has a key: what it is called, where it works, and its usual keys. Pages say what it does while they are shown.
 
 import { computed } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { chordOf, type Pressed } from "../lib/chord";
 import { route, type Page } from "./route";
 import { set, settings } from "./me";
@@ -116,7 +116,8 @@ const bound = computed(() => actionsFor(route.value.page, settings.value.keys));
 export function useActions(does: Record<string, () => void>): void {
   const now = useRef(does);
   now.current = does;
-  useEffect(() => {
+  // Before anything of it is seen: a key pressed at the first sight of a page is not lost.
+  useLayoutEffect(() => {
     const mine = Object.keys(now.current).map((id) => [id, () => now.current[id]?.()] as const);
     for (const [id, run] of mine) handlers.set(id, [...(handlers.get(id) ?? []), run]);
     return () => {
