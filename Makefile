@@ -23,7 +23,7 @@ setup: $(STAMP) $(BUILT) ## make the environment in .venv, with the heaters comm
 $(STAMP): constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(patsubst ./services/scenes,./services/scenes[transnetv2],$(addprefix --editable ./,$(PACKAGES)))
+	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(patsubst ./services/review-api,./services/review-api[parquet],$(patsubst ./services/scenes,./services/scenes[transnetv2],$(addprefix --editable ./,$(PACKAGES))))
 	@touch $@
 
 $(BUILT): $(STAMP) $(DESK)/package-lock.json $(DESK)/index.html $(DESK)/vite.config.ts $(DESK)/build.py $(shell find $(DESK)/src -type f) services/review-api/src/heaters_review_api/ui/static/tokens.css

@@ -5,6 +5,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+EXTRAS = {"services/review-api": "[parquet]"}
+"""What a service can do without, and an image of it should not."""
+
 
 def parts(folder: Path, known: list[Path]) -> list[Path]:
     """The folder, and those of our libraries that it needs, however indirectly."""
@@ -17,4 +20,7 @@ def parts(folder: Path, known: list[Path]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(" ".join(f"./{folder}" for folder in parts(Path("services") / sys.argv[1], [])) + "\n")
+    sys.stdout.write(
+        " ".join(f"./{folder}{EXTRAS.get(str(folder), '')}" for folder in parts(Path("services") / sys.argv[1], []))
+        + "\n"
+    )

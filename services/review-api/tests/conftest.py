@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 from heaters_contracts import ids
@@ -41,6 +43,7 @@ from heaters_contracts.objects import ObjectRef
 from heaters_contracts.spans import Segment, Span
 from heaters_local.servers import NatsServer, PostgresServer, S3Server, free_port
 from heaters_media.film import FilmKind, render_film
+from heaters_media.ledger import FrameTable
 from heaters_media.plan import Plan, plan
 from heaters_media.preprocess import preprocess
 from heaters_media.profiles import REVIEW
@@ -439,3 +442,36 @@ def account(guarded: Desk) -> Callable[..., Any]:
 async def tokens(account: Callable[..., Any]) -> dict[Role, str]:
     """A token of one account of each role."""
     return {role: (await account([role]))[1] for role in Role}
+
+
+@pytest.fixture
+def exported(desk: Desk, tmp_path: Path) -> Callable[..., Any]:
+    """A video of 300 frames whose spans are exported, each a file of its own bytes; its frames lie at `pts`."""
+
+    async def make(
+        spans: Sequence[tuple[int, int]] = ((0, 50), (50, 200)),
+        pts: Sequence[int] = tuple(range(0, 300 * 512, 512)),
+        time_base: tuple[int, int] = (1, 12800),
+        *,
+        end: int | None = None,
+    ) -> Story:
+        objects = desk.application.desk.objects
+        one = Story()
+        one.time_base = time_base
+        FrameTable(np.array(pts, np.int64), Fraction(*time_base), end or 2 * pts[-1] - pts[-2]).save(tmp_path / "t.npz")
+        one.table = await objects.put(tmp_path / "t.npz", f"videos/{one.video_id}/frames.npz")
+        one.ready(sorted({frame for span in spans for frame in span} - {0, 300}))
+        for start, end_frame in spans:
+            approved = one.verdict("approve", start, end_frame, key=f"k{start}")
+            path = tmp_path / f"{start}.mp4"
+            path.write_bytes(bytes([start % 251]) * (70_000 + start))
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            key = f"videos/{one.video_id}/clips/{start}-{digest[:16]}.mp4"
+            stored = await objects.put(path, key, sha256=digest)
+            told = one.exported(approved, object_key=key)
+            fact = told.fact.model_copy(update={"object": stored})
+            one.told[-1] = type(told)(**{**{s: getattr(told, s) for s in told.__slots__}, "fact": fact})
+        await desk.publish(one)
+        return one
+
+    return make

@@ -11,6 +11,7 @@ from heaters_local.commands.demo import demo
 from heaters_local.commands.detect import detect
 from heaters_local.commands.doctor import doctor
 from heaters_local.commands.down import down
+from heaters_local.commands.export import export
 from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
 from heaters_local.commands.logs import logs
@@ -27,6 +28,7 @@ from heaters_local.commands.status import status
 from heaters_local.commands.story import story
 from heaters_local.commands.tune import tune
 from heaters_local.commands.up import up
+from heaters_local.exporting import AnotherExport, Spoilt
 from heaters_local.launch import StartedNothing
 from heaters_local.parts import Lost
 from heaters_local.resolve import NoSuchId
@@ -38,6 +40,7 @@ __all__ = ["main"]
 
 _TOLD = (
     *(
+        AnotherExport,
         ApiError,
         Lost,
         NoSuchId,
@@ -45,6 +48,7 @@ _TOLD = (
         NothingRunning,
         Rejected,
         ServerNotReady,
+        Spoilt,
         Stalled,
         StartedNothing,
         Unreachable,
@@ -85,6 +89,7 @@ for command in (
     status,
     approve,
     search,
+    export,
     models,
     reembed,
     failed,

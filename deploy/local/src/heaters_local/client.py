@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -165,16 +166,28 @@ class Api:
 
     def download(self, clip_id: str, file: Path) -> None:
         """Save a clip's export, as anybody who may download it gets it."""
+        with self.stream(f"/api/clips/{clip_id}/download") as answer, file.open("wb") as out:
+            for chunk in answer.iter_bytes():
+                out.write(chunk)
+
+    @contextmanager
+    def stream(
+        self, path: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[httpx.Response]:
+        """An answer whose bytes are read as they come, wherever it is redirected to.
+
+        Raises:
+            Unreachable: it does not come, or breaks off.
+            ApiError: it is a problem.
+        """
         try:
-            with self._http.stream("GET", f"/api/clips/{clip_id}/download", follow_redirects=True) as answer:
+            with self._http.stream("GET", path, params=params, headers=headers, follow_redirects=True) as answer:
                 if not answer.is_success:
                     answer.read()
                     raise ApiError(answer.status_code, _problem(answer))
-                with file.open("wb") as out:
-                    for chunk in answer.iter_bytes():
-                        out.write(chunk)
+                yield answer
         except httpx.TransportError as error:
-            raise Unreachable(f"the export of {clip_id} does not come ({error})") from error
+            raise Unreachable(f"{self.url}{path} does not come, or broke off ({error})") from error
 
     def similar(self, clip_id: str, *, limit: int = 5) -> list[Neighbour]:
         """The clips that are most like one, nearest first."""

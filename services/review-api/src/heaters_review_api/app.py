@@ -38,6 +38,7 @@ from heaters_review_api.db.uploads import Sessions
 from heaters_review_api.db.webhooks import Webhooks
 from heaters_review_api.decisions import Decisions
 from heaters_review_api.expansion import expand
+from heaters_review_api.exports.gather import Gatherer
 from heaters_review_api.frames import Frames
 from heaters_review_api.lag import watch_lag
 from heaters_review_api.lasting import Lasting
@@ -59,6 +60,7 @@ from heaters_review_api.uploads import Uploads, uploads_chore
 from heaters_review_api.web import (
     clips,
     events,
+    exports,
     health,
     ingest,
     operations,
@@ -70,7 +72,6 @@ from heaters_review_api.web import (
     review,
     screen,
     search,
-    shards,
     signin,
     stages,
     uploads,
@@ -104,7 +105,7 @@ ROUTES = [
     *ingest.HANDLERS,
     *personal.HANDLERS,
     *events.HANDLERS,
-    *shards.HANDLERS,
+    *exports.HANDLERS,
 ]
 
 
@@ -170,6 +171,7 @@ class Application:
             frames=Frames(objects, queries, ledgers, limit_bytes=settings.frames_cache_bytes),
             timeline=Timeline(objects, queries, ledgers),
             scores=Scores(objects, queries),
+            exports=Gatherer(queries, ledgers),
             decisions=Decisions(
                 self.bus,
                 queries,

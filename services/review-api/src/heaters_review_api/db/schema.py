@@ -249,6 +249,7 @@ clip = Table(
     Index("clip_pending_by_id", "id", postgresql_where=text("state = 'pending_review'")),
     Index("clip_of_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
     Index("clip_by_tag", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
+    Index("clip_exported", "video_sequence", "start_frame", "id", postgresql_where=text("export_id IS NOT NULL")),
     Index("clip_by_decision", "decided_at", postgresql_where=text("decided_at IS NOT NULL")),
     Index(
         "clip_by_words",

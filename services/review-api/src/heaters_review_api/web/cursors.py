@@ -2,6 +2,8 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from heaters_review_api.db.queries import ClipCursor, ClipOfVideo, ClipOrder
@@ -76,6 +78,36 @@ def read_hit(cursor: str | None) -> tuple[int, UUID | None]:
             raise ValueError(seen)
         return count, UUID(last)
     except ValueError:
+        raise _wrong(cursor) from None
+
+
+@dataclass(frozen=True, slots=True)
+class PartCursor:
+    """A part of an export: its number, when the selection was made, and the clip that it begins after."""
+
+    number: int
+    as_of: datetime
+    after: ClipCursor | None
+
+
+def write_part(part: PartCursor) -> str:
+    """The cursor of a part of an export."""
+    at_us = round(part.as_of.timestamp() * 1_000_000)
+    return _write(str(part.number), str(at_us), *(str(key) for key in part.after or ()))
+
+
+def read_part(cursor: str | None) -> PartCursor | None:
+    """Which part of an export is asked for."""
+    if cursor is None:
+        return None
+    try:
+        number, at_us, *after = _read(cursor)
+        as_of = datetime.fromtimestamp(_whole(at_us) // 1_000_000, UTC).replace(microsecond=_whole(at_us) % 1_000_000)
+        if not after and _whole(number) == 0:
+            return PartCursor(_whole(number), as_of, None)
+        sequence, start, id_ = after
+        return PartCursor(_whole(number), as_of, (_whole(sequence), _whole(start), UUID(id_)))
+    except (ValueError, OverflowError, OSError):
         raise _wrong(cursor) from None
 
 

@@ -15,6 +15,7 @@ from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.personal import Personal
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.decisions import DecidedClip, Decisions
+from heaters_review_api.exports.gather import Gatherer
 from heaters_review_api.frames import Frames
 from heaters_review_api.lasting import Lasting
 from heaters_review_api.ledgers import Ledgers
@@ -48,6 +49,7 @@ class Desk:
     frames: Frames
     timeline: Timeline
     scores: Scores
+    exports: Gatherer
     decisions: Decisions
     leases: Leases
     personal: Personal

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from heaters_contracts.fact import Lane
+from heaters_contracts.facts.clip import Label
 from heaters_contracts.objects import ObjectRef
 from sqlalchemy import Text, and_, bindparam, cast, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -53,6 +55,9 @@ class Wanted:
     frames_to: int | None = None
     measures: Mapping[str, Between] = field(default_factory=dict)
     """What is not measured fits no bounds."""
+    clip_ids: tuple[UUID, ...] | None = None
+    exported_by: datetime | None = None
+    """Only clips that were a file at this time."""
 
     def conditions(self) -> list[Any]:
         """As SQL."""
@@ -78,6 +83,10 @@ class Wanted:
                 found.append(_c[name] >= least)
             if most is not None:
                 found.append(_c[name] <= most)
+        if self.clip_ids is not None:
+            found.append(_c.id.in_(self.clip_ids))
+        if self.exported_by is not None:
+            found += [_c.export_id.is_not(None), _c.exported_at <= self.exported_by]
         return found
 
 
@@ -159,6 +168,13 @@ class ClipReads(Reads):
         """Several clips at once."""
         found = await self._all(_CLIPS.where(_c.id.in_(clip_ids)))
         return {row.id: _clip_of_video(row) for row in found}
+
+    async def labels(self, clip_ids: Collection[UUID]) -> list[tuple[UUID, str, str, tuple[Label, ...]]]:
+        """What models see in clips: clip, model, strategy, labels. Models that classify nothing are not among them."""
+        e = schema.embedding.c
+        query = select(e.clip_id, e.model, e.strategy, e.labels).where(e.clip_id.in_(clip_ids))
+        rows = await self._all(query.order_by(e.clip_id, e.model, e.strategy))
+        return [(row.clip_id, row.model, row.strategy, row.labels) for row in rows if row.labels]
 
     async def pending(self) -> int:
         """How many clips wait for a verdict; counted up to ten thousand, for nobody waits for the rest of the count."""

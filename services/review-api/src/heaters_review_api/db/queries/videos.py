@@ -32,6 +32,11 @@ class VideoReads(Reads):
         found = await self._all(select(schema.video).where(_v.id == video_id))
         return to_row(core.Video, found[0]) if found else None
 
+    async def videos_by_id(self, video_ids: Collection[UUID]) -> dict[UUID, core.Video]:
+        """Several videos at once."""
+        found = await self._all(select(schema.video).where(_v.id.in_(video_ids)))
+        return {row.id: to_row(core.Video, row) for row in found}
+
     async def videos(self, *, limit: int, before: int | None) -> list[VideoInList]:
         """Requested videos, the newest first; rejected requests are not among them.
 
