@@ -75,7 +75,10 @@ async def all_of_it(
     planned = facts.pop()
     assert isinstance(planned, VideoPlanned)
     pieces = [fact for fact in facts if isinstance(fact, SegmentPlanned)]
-    made = [await preprocess(after(told, piece), objects=objects, profile="review") for piece in pieces]
+    made = [
+        await preprocess(after(told, piece), objects=objects, profile="review", parts_from_bytes=1 << 40)
+        for piece in pieces
+    ]
     return told, planned, made
 
 

@@ -13,6 +13,7 @@ from heaters_contracts.fact import Fact, Told, encode
 from heaters_edges.bus import Ack, Stale, Stored
 from heaters_edges.failure import Archived, MissingObject
 from heaters_edges.register import Decide
+from heaters_edges.remote import Address
 
 T = TypeVar("T")
 
@@ -129,6 +130,10 @@ class FolderStore:
     def url(self, key: str, *, expires_s: int, name: str | None = None) -> str:
         """A file address."""
         return (self._folder / key).as_uri()
+
+    def address(self, key: str, *, expires_s: int) -> Address | None:
+        """A folder has none."""
+        return None
 
     def check(self) -> None:
         """A folder is always there."""

@@ -24,8 +24,9 @@ from heaters_contracts.objects import ObjectRef
 
 from heaters_edges import job as jobs
 from heaters_edges.failure import MissingObject, TryLater, WrongObject
+from heaters_edges.remote import RemoteFile
 from heaters_edges.store import Store
-from heaters_edges.telemetry import CACHE, CACHE_BYTES, CACHE_EVICTIONS, FREE_BYTES, NO_SPACE
+from heaters_edges.telemetry import CACHE, CACHE_BYTES, CACHE_EVICTIONS, FREE_BYTES, NO_SPACE, S3_BYTES, S3_REQUESTS
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ _ABANDONED_S = 3600
 """A file that is being fetched is written to all the time; one that was not for so long has lost its writer."""
 
 
+_LONGEST_SIGNED_S = 7 * 24 * 3600
+"""No signature of S3 lasts longer."""
 _GIVEN_UP_S = 24 * 3600
 """What was begun and not gone on with for so long will not be."""
 
@@ -123,6 +126,36 @@ class Objects:
                 await asyncio.to_thread(self._link, ref, path)
                 paths.append(path)
             yield paths
+
+    @asynccontextmanager
+    async def readable(self, ref: ObjectRef, *, parts_from_bytes: int) -> AsyncIterator[Path | RemoteFile]:
+        """An object that a job may need little of: a file where the node holds it, or where it is small; else read by parts.
+
+        Args:
+            ref: the object.
+            parts_from_bytes: smaller ones are fetched whole, and stay for the jobs that come after.
+
+        Raises:
+            MissingObject: the store does not have it.
+            WrongObject: what came is not what the fact promised.
+        """
+        address = None
+        if ref.bytes >= parts_from_bytes and not (self._files / ref.key).exists():
+            expires_s = int(min(jobs.current().left_s + 60, _LONGEST_SIGNED_S))
+            address = self.store.address(ref.key, expires_s=expires_s)
+        if address is None:
+            async with self.local(ref) as (path,):
+                yield path
+            return
+        with self.desk() as desk:
+            file = RemoteFile(ref.key, ref.bytes, address, desk / "parts")
+            try:
+                yield file
+            finally:
+                read = file.parts_read()
+                S3_REQUESTS.labels(jobs.current().stage, "get_range").inc(len(read))
+                S3_BYTES.labels(jobs.current().stage, "get_range").inc(sum(read))
+                jobs.current().read_bytes += sum(read)
 
     async def describe(self, key: str) -> ObjectRef:
         """What an object is, by its key alone: one HEAD, or a whole read where it was not stored by us.

@@ -14,10 +14,12 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
+from botocore.utils import get_environ_proxies
 
 from heaters_edges import job as jobs
 from heaters_edges.failure import Archived, MissingObject, Unavailable
 from heaters_edges.ranged import NotPlain, RangedReader
+from heaters_edges.remote import Address
 from heaters_edges.settings import Settings
 from heaters_edges.telemetry import S3_BYTES, S3_REQUESTS
 
@@ -95,6 +97,9 @@ class Store(Protocol):
     def url(self, key: str, *, expires_s: int, name: str | None = None) -> str:
         """An address at which a browser can read the object for a while, saved under `name` if given."""
 
+    def address(self, key: str, *, expires_s: int) -> Address | None:
+        """Where a process without secrets can read the object for a while; None where it cannot."""
+
     def check(self) -> None:
         """Raise if the bucket cannot be reached."""
 
@@ -124,9 +129,8 @@ class S3Store:
         # botocore asks "100-continue" before it sends a body, and where the answer to that is cut off in its middle it reads the
         # end of the connection for ever (`_consume_headers` has no end but an empty line): a worker would spin until its deadline.
         self._client.meta.events.unregister("before-call.s3", add_expect_header)
-        self._ranges = RangedReader(
-            settings.s3_endpoint, self._sign, ca_bundle=self._session._session.get_config_variable("ca_bundle")
-        )
+        self._ca_bundle: str | None = self._session._session.get_config_variable("ca_bundle")
+        self._ranges = RangedReader(settings.s3_endpoint, self._sign, ca_bundle=self._ca_bundle)
         self._public: Any = self._client
         if settings.s3_public_endpoint and settings.s3_public_endpoint != settings.s3_endpoint:
             self._public = self._session.client("s3", endpoint_url=settings.s3_public_endpoint, config=config)
@@ -259,6 +263,12 @@ class S3Store:
             parameters["ResponseContentDisposition"] = f'attachment; filename="{name}"'
         url: str = self._public.generate_presigned_url("get_object", Params=parameters, ExpiresIn=expires_s)
         return url
+
+    def address(self, key: str, *, expires_s: int) -> Address | None:
+        """A presigned GET at the endpoint that services use, unless they reach it through a proxy."""
+        if get_environ_proxies(self._client.meta.endpoint_url):
+            return None
+        return Address(self._sign(self._bucket, key, expires_s), self._ca_bundle)
 
     def check(self) -> None:
         """Ask for the bucket."""

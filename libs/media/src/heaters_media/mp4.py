@@ -12,12 +12,12 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heaters_media.errors import BadMedia
+from heaters_media.readable import Readable
 
 _MATRIX = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _LARGEST_U32 = 2**32 - 1
@@ -101,7 +101,7 @@ def write(tracks: Sequence[Track]) -> bytes:
     return b"".join([ftyp, moov, mdat, *body])
 
 
-def sample_entries(path: Path) -> dict[str, bytes]:
+def sample_entries(path: Readable) -> dict[str, bytes]:
     """The sample entry of each kind's first track by its handler (`vide`, `soun`), from a file's index.
 
     Raises:
@@ -110,7 +110,7 @@ def sample_entries(path: Path) -> dict[str, bytes]:
     return {kind: entry for kind, _, entry in reversed(described_tracks(path))}
 
 
-def described_tracks(path: Path) -> list[tuple[str, int, bytes]]:
+def described_tracks(path: Readable) -> list[tuple[str, int, bytes]]:
     """Each track's handler, how many sample entries it has, and the first of them, in the order of the file's index.
 
     Raises:

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from heaters_media.errors import NoTimestamps, Undecodable
 from heaters_media.ledger import FrameTable
 from heaters_media.probe import Probe, open_media, probe, video_of, whole_frames, whole_packets
+from heaters_media.readable import Readable
 
 MOST_FRAMES = 6000  # a minute and a half at 60 a second; 24 MB of tiny frames
 _LONGEST_FRAME_S = 3600  # beyond this it is no slide show but a broken clock
@@ -258,7 +259,7 @@ def divide(rows: Sequence[Row], parts: int) -> list[PlannedSegment]:
     ]
 
 
-def scan_packets(path: Path) -> Iterator[Row]:
+def scan_packets(path: Readable) -> Iterator[Row]:
     """Frames that a decode will give, from the packets alone.
 
     Raises:
@@ -283,7 +284,7 @@ def scan_packets(path: Path) -> Iterator[Row]:
             yield Row(packet.pts, packet.dts, packet.is_keyframe, packet.duration or 0)
 
 
-def _scan_by_decoding(path: Path) -> Iterator[Row]:
+def _scan_by_decoding(path: Readable) -> Iterator[Row]:
     last: int | None = None
     with open_media(path) as container:
         stream = video_of(container)
@@ -296,7 +297,7 @@ def _scan_by_decoding(path: Path) -> Iterator[Row]:
             yield Row(frame.pts, frame.pts, frame.key_frame, frame.duration or 0)
 
 
-def _first_decoded_pts(path: Path) -> int:
+def _first_decoded_pts(path: Readable) -> int:
     with open_media(path) as container:
         first = next(whole_frames(container, video_of(container)), None)
         if first is None:

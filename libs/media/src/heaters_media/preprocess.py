@@ -21,6 +21,7 @@ from heaters_media.plan import PlannedSegment, scan_packets
 from heaters_media.probe import Probe, open_media, probe, video_of, whole_frames, whole_packets
 from heaters_media.profiles import ProxyProfile
 from heaters_media.proxy import ProxyWriter
+from heaters_media.readable import Readable
 from heaters_media.reuse import SourceIndexer
 from heaters_media.sheet import StoryboardMaker
 from heaters_media.tiny import HEIGHT_PX, WIDTH_PX, Tiny
@@ -59,7 +60,7 @@ class PreprocessedSegment:
 
 
 def preprocess(
-    source: Path,
+    source: Readable,
     segment: PlannedSegment,
     *,
     total_frames: int | None,
@@ -111,7 +112,7 @@ def preprocess(
 class _Pass:
     """One decode of a segment, with all that comes of it."""
 
-    source: Path
+    source: Readable
     described: Probe
     segment: PlannedSegment
     before: int
@@ -191,7 +192,7 @@ class _Pass:
         return ProxyWriter(self.out_dir / _PROXY, self.source, self.described, self.segment, self.profile, board)
 
 
-def _promised(source: Path, segment: PlannedSegment, before: int, after: int) -> list[int] | None:
+def _promised(source: Readable, segment: PlannedSegment, before: int, after: int) -> list[int] | None:
     """The times of a segment's frames and its context, as the plan's scan found them; None if it cannot have found them."""
     try:
         pts = sorted(row.pts for row in scan_packets(source))

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from heaters_media.errors import BadMedia, NotAVideo, NoVideoStream, TooLarge, Undecodable
 from heaters_media.orientation import orientation
+from heaters_media.readable import Readable
 
 # Formats that hold pictures and sound in themselves. Absent on purpose: playlists (concat, hls, dash), which open other
 # files, and the picture formats (png_pipe, image2), which open under any name.
@@ -104,7 +105,7 @@ class Probe:
 
 
 @contextmanager
-def open_media(path: Path, *, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
+def open_media(path: Readable, *, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
     """Open a film for reading: local files only, video formats only, and no picture larger than the limit.
 
     Errors of the decoder inside the block become Undecodable, so that nothing of PyAV leaves this package; a full disk or
@@ -126,7 +127,8 @@ def open_media(path: Path, *, options: Mapping[str, str] | None = None) -> Itera
         raise NotAVideo("not a video: the file is empty")
     try:
         limits = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-        container = av.open(f"file:{path.absolute()}", "r", options={**(options or {}), **limits})
+        file: Any = f"file:{path.absolute()}" if isinstance(path, Path) else path.open("rb")
+        container = av.open(file, "r", options={**(options or {}), **limits})
     except (FFmpegError, ValueError, UnicodeDecodeError) as wrong:
         raise NotAVideo(_why_not(path, wrong)) from None
     with container:
@@ -238,7 +240,7 @@ def whole_frames(
         yield from decode(packet)
 
 
-def probe(path: Path) -> Probe:
+def probe(path: Readable) -> Probe:
     """What a film is: its headers, and its first frame (rotation stands nowhere else).
 
     Raises:
@@ -302,7 +304,7 @@ def has_codec(stream: Stream) -> bool:
     return getattr(stream, "codec_context", None) is not None
 
 
-def _why_not(path: Path, wrong: Exception) -> str:
+def _why_not(path: Readable, wrong: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith((b"ffconcat", b"#EXTM3U")):

@@ -23,6 +23,7 @@ from heaters_media.picture import Picture
 from heaters_media.plan import PlannedSegment
 from heaters_media.probe import Probe
 from heaters_media.profiles import ProxyProfile
+from heaters_media.readable import Readable
 from heaters_media.sheet import FrameTaker
 from heaters_media.sound import PACKET_SAMPLES, SoundTrack, range_of
 from heaters_media.waveform import Waveform
@@ -34,7 +35,7 @@ class ProxyWriter:
     def __init__(
         self,
         path: Path,
-        source: Path,
+        source: Readable,
         described: Probe,
         segment: PlannedSegment,
         profile: ProxyProfile,

@@ -27,6 +27,7 @@ from heaters_media.ledger import AudioPackets, Packets
 from heaters_media.plan import PlannedSegment
 from heaters_media.probe import Probe, open_media, video_of, whole_packets
 from heaters_media.profiles import ProxyProfile
+from heaters_media.readable import Readable
 from heaters_media.sheet import FrameTaker
 from heaters_media.sound import PACKET_SAMPLES, Peaks, SoundRange, range_of, sound_pieces
 from heaters_media.waveform import Waveform
@@ -239,7 +240,7 @@ def _by_decoding(_: Path, container: InputContainer, stream: VideoStream) -> Ite
             return
 
 
-def _entry(path: Path, stream: Stream) -> bytes:
+def _entry(path: Readable, stream: Stream) -> bytes:
     return mp4.described_tracks(path)[stream.index][2]
 
 
@@ -247,7 +248,7 @@ class SourceIndexer:
     """Indexes a segment of a film that is its own proxy, while it is decoded for other reasons."""
 
     def __init__(
-        self, source: Path, described: Probe, segment: PlannedSegment, board: FrameTaker | None = None
+        self, source: Readable, described: Probe, segment: PlannedSegment, board: FrameTaker | None = None
     ) -> None:
         self._source, self._described, self._segment, self._board = source, described, segment, board
         self._rows: dict[int, tuple[int, int, int, int, bool]] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -16,6 +15,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from heaters_media.probe import Probe, decode, open_media, whole_packets
+from heaters_media.readable import Readable
 from heaters_media.sound_grid import first_sample
 from heaters_media.waveform import BUCKETS_PER_S, Waveform
 
@@ -48,7 +48,7 @@ def range_of(described: Probe, start_ticks: int, end_ticks: int) -> SoundRange |
     )
 
 
-def sound_pieces(path: Path, wanted: SoundRange, start: int, end: int) -> Iterator[NDArray[np.float32]]:
+def sound_pieces(path: Readable, wanted: SoundRange, start: int, end: int) -> Iterator[NDArray[np.float32]]:
     """The first sound track's samples [start, end), piece by piece, so that no length of film fills the memory.
 
     Args:
@@ -88,7 +88,7 @@ def sound_pieces(path: Path, wanted: SoundRange, start: int, end: int) -> Iterat
         at += PACKET_SAMPLES
 
 
-def _decoded(path: Path, wanted: SoundRange, start: int, end: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _decoded(path: Readable, wanted: SoundRange, start: int, end: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Runs of samples with their positions, from a little before `start` until past `end`."""
     rate = wanted.rate
     resampler, last_kind = _resampler(wanted), ("", "", 0)
@@ -188,7 +188,7 @@ class SoundTrack:
     packets of neighbouring segments join without a gap (AAC's overlapping windows cancel between neighbours).
     """
 
-    def __init__(self, output: OutputContainer, source: Path, wanted: SoundRange, bits_per_s: int) -> None:
+    def __init__(self, output: OutputContainer, source: Readable, wanted: SoundRange, bits_per_s: int) -> None:
         self.range = wanted
         self.peaks = Peaks(wanted)
         self._source = source

@@ -30,7 +30,12 @@ def main() -> None:
             Duty(work_named("plan"), partial(plan, objects=objects, settings=settings), lengths, (BadMedia,)),
             Duty(
                 work_named("preprocess"),
-                partial(preprocess, objects=objects, profile=REVIEW.tag),
+                partial(
+                    preprocess,
+                    objects=objects,
+                    profile=REVIEW.tag,
+                    parts_from_bytes=settings.parts_from_mib * 1024**2,
+                ),
                 REVIEW.tag,
                 (BadMedia,),
             ),

@@ -63,11 +63,16 @@ async def plan(told: Told[VideoDownloaded], *, objects: Objects, settings: Prepr
                 )
 
 
-async def preprocess(told: Told[SegmentPlanned], *, objects: Objects, profile: str) -> SegmentPreprocessed:
-    """A segment's proxy, packet index, tiny array, storyboard and waveform."""
+async def preprocess(
+    told: Told[SegmentPlanned], *, objects: Objects, profile: str, parts_from_bytes: int
+) -> SegmentPreprocessed:
+    """A segment's proxy, packet index, tiny array, storyboard and waveform.
+
+    A long film that this node does not hold is not fetched for the sake of one of its minutes: what the segment needs of it is.
+    """
     fact, index = told.fact, told.fact.segment.index
     made_by = SOURCE if fact.source_is_proxy else profile
-    async with objects.local(fact.source) as (source,):
+    async with objects.readable(fact.source, parts_from_bytes=parts_from_bytes) as source:
         with objects.desk() as desk:
             made = await in_child(  # type: ignore[call-arg]  # the child is given its progress
                 make_segment,

@@ -12,6 +12,11 @@ class PreprocessorSettings(Settings):
     )
     segment_growth: int = Field(3, gt=0, description="how many times as long as the one before it a segment is")
     longest_segment_s: int = Field(60, gt=0, description="segments grow to this length, seconds")
+    parts_from_mib: int = Field(
+        512,
+        ge=0,
+        description="a source at least so large, MiB, that the node does not hold is read by parts, only where a segment needs it",
+    )
     reuse: bool = Field(
         True, description="whether a source that is like a proxy is used as it is; nothing is encoded then"
     )

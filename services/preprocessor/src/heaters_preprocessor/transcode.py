@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from heaters_contracts.facts.video import AudioFormat, Technical
 from heaters_contracts.spans import Segment
+from heaters_edges.remote import RemoteFile
 from heaters_media.profiles import REVIEW
 
 from heaters_preprocessor.core import with_frames_known
@@ -91,7 +92,7 @@ def scan(
 
 
 def make_segment(
-    source: Path,
+    source: Path | RemoteFile,
     segment: Segment,
     out_dir: Path,
     *,
@@ -100,21 +101,34 @@ def make_segment(
     source_is_proxy: bool,
     progress: Callable[[int, int], None],
 ) -> "PreprocessedSegment":
-    """All that comes of a segment, in one decode. Raises BadMedia."""
+    """All that comes of a segment, in one decode. Raises BadMedia, and what reading a RemoteFile raises."""
+    from heaters_media.errors import BadMedia
     from heaters_media.plan import PlannedSegment
     from heaters_media.preprocess import preprocess
 
     piece = PlannedSegment(segment.index, segment.first_frame, segment.frames, segment.start_ticks, segment.end_ticks)
-    return preprocess(
-        source,
-        piece,
-        total_frames=frames_known,
-        out_dir=out_dir,
-        profile=REVIEW,
-        source_is_proxy=source_is_proxy,
-        context_frames=context_frames,
-        progress=progress,
-    )
+    try:
+        made = preprocess(
+            source,
+            piece,
+            total_frames=frames_known,
+            out_dir=out_dir,
+            profile=REVIEW,
+            source_is_proxy=source_is_proxy,
+            context_frames=context_frames,
+            progress=progress,
+        )
+    except BadMedia:
+        _look_at(source)
+        raise
+    _look_at(source)
+    return made
+
+
+def _look_at(source: Path | RemoteFile) -> None:
+    """Where the store failed in mid-film it is not the film that is bad, whatever the decoder made of it."""
+    if isinstance(source, RemoteFile) and source.problem is not None:
+        raise source.problem
 
 
 def make_whole_master(
