@@ -39,8 +39,9 @@ test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS
 test-long: setup ## faults in their long forms, for hours (HEATERS_KILLS=200 HEATERS_SEED=)
 	HEATERS_KILLS=$${HEATERS_KILLS:-200} $(PY) -m pytest -m long $(ARGS)
 
-reliability: setup ## try every fault, and write docs/reliability.md from what came of it
-	rm -f build/reliability.jsonl && mkdir -p build
+reliability: setup ## try every fault, and write docs/reliability.md from what came of it (KEEP=1 adds to an earlier part)
+	@mkdir -p build
+	$(if $(KEEP),,rm -f build/reliability.jsonl)
 	HEATERS_RELIABILITY=build/reliability.jsonl $(PY) -m pytest tests/faults $(ARGS)
 	$(PY) tests/faults/table.py build/reliability.jsonl docs/reliability.md
 

@@ -107,6 +107,25 @@ def test_the_mouse_can_do_it_too(page: Page, api: Api, video_id: str) -> None:
     assert states(api, video_id).count("review_skipped") == 2
 
 
+def test_without_live_updates_the_page_says_so_and_verdicts_are_given_all_the_same(
+    chromium: Browser, api: Api, video_id: str
+) -> None:
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page.add_init_script("delete window.SharedWorker")  # the connection is the page's own then, and can be cut here
+    page.route("**/api/events*", lambda route: route.abort())
+    page.goto(api.page)
+    look(page)
+    skipped = states(api, video_id).count("review_skipped")
+
+    said = wait_for(lambda: (text := page.locator("button.live").inner_text()) != "connecting" and text, "a word")
+    page.keyboard.press("s")
+    wait_for(lambda: states(api, video_id).count("review_skipped") == skipped + 1, "the verdict")
+    wait_for(lambda: page.locator("[data-saving]").count() == 0, "the page's knowing that it was taken")
+    page.close()
+
+    assert said.startswith("reconnecting")
+
+
 def test_without_a_token_there_is_no_picture(chromium: Browser, api: Api, video_id: str) -> None:
     clip = api.video(video_id)["clips_list"][0]
     page = chromium.new_page()

@@ -8,13 +8,14 @@ from statistics import median
 HEAD = """# Reliability
 
 What was done to Heaters, how often, and what came of it. `make reliability` runs the faults of `tests/faults` on real servers and real
-processes, and writes this table from what they have written down; nobody edits it. Lost: facts, verdicts or objects that were
-there before and not afterwards. Doubled: facts that were told twice. Recovery: from the end of the fault to the next result,
-the median of the tries, on the machine that ran it, however busy. What a killed worker had in hand goes to another after the ack wait
-(30 s unless a test sets it); what a stopped one has is handed over at once.
+processes, and writes this table from what they have counted; nobody edits it. Checked: what was looked for at the end, one by one:
+facts, verdicts, rows of tables, and objects by the hash of their content. Lost: what of that was not there. Doubled: what was there more
+often than it should be, or should not be there at all. Recovery: from the end of the fault to the next result, the median of the tries,
+on the machine that ran it, however busy; a dash where nothing had to recover. What a killed worker had in hand goes to another after
+the ack wait (30 s unless a test sets it); what a stopped one has is handed over at once.
 
-| fault | times tried | lost | doubled | time to recover |
-|---|---|---|---|---|
+| fault | times tried | checked | lost | doubled | time to recover |
+|---|---|---|---|---|---|
 """
 
 
@@ -24,8 +25,8 @@ def page(lines: list[dict[str, object]]) -> str:
     for line in lines:
         by_fault.setdefault(str(line["fault"]), []).append(line)
     rows = [
-        f"| {fault} | {total(runs, 'tried')} | {total(runs, 'lost')} | {total(runs, 'doubled')} | "
-        f"{median(float(str(run['recovered_s'])) for run in runs):.1f} s |"
+        f"| {fault} | {' | '.join(str(total(runs, name)) for name in ('tried', 'checked', 'lost', 'doubled'))} |"
+        f" {recovery(runs)} |"
         for fault, runs in by_fault.items()
     ]
     return HEAD + "\n".join(rows) + "\n"
@@ -33,6 +34,11 @@ def page(lines: list[dict[str, object]]) -> str:
 
 def total(runs: list[dict[str, object]], name: str) -> int:
     return sum(int(str(run[name])) for run in runs)
+
+
+def recovery(runs: list[dict[str, object]]) -> str:
+    took_s = [float(str(run["recovered_s"])) for run in runs if run["recovered_s"] is not None]
+    return f"{median(took_s):.1f} s" if took_s else "-"
 
 
 if __name__ == "__main__":

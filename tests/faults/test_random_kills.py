@@ -10,9 +10,12 @@ from typing import Any
 import psutil
 import pytest
 from desk import embedded, send, wait_for, whole
+from fault_outcome import Outcome
 from heaters_local.client import ApiError, Unreachable
 from heaters_local.state import Home
 from heaters_media.sample import render_sample
+from left_over import processes_of
+from whole_video import came_to
 
 KILLS = int(os.environ.get("HEATERS_KILLS", "20"))
 SEED = int(os.environ.get("HEATERS_SEED", "1"))
@@ -20,40 +23,40 @@ SERVICES = ("downloader", "preprocessor", "scenes", "exporter", "embedder", "rev
 
 
 @pytest.mark.long
-def test_services_killed_at_random_lose_nothing_and_double_nothing(tmp_path: Path, outcome: Any) -> None:
+def test_services_killed_at_random_lose_nothing_and_double_nothing(tmp_path: Path, outcome: Outcome) -> None:
     film = tmp_path / "film.mp4"
     render_sample(film)
     dice = random.Random(SEED)
     home = Home(tmp_path / "home")
-    kills = videos = 0
+    kills = 0
     recovered: list[float] = []
-    done: list[Any] = []
-    with whole(tmp_path / "home", retry_base_s="0.2", master="false", ack_wait_s="3", grace_s="1") as (api, _):
+    with whole(tmp_path / "home", retry_base_s="0.2", master="false", ack_wait_s="3", grace_s="1") as (api, state):
+        calm = send(api, film, f"random-{SEED}-calm")
+        wait_for(lambda: approve_all(api, calm), "the last verdict", within_s=300)
+        embedded(api, calm, within_s=300)
+        videos: list[str] = []
         while kills < KILLS:
-            videos += 1
-            video_id = send(api, film, f"random-{SEED}-{videos}")
+            videos.append(send(api, film, f"random-{SEED}-{len(videos)}"))
             for _ in range(min(10, KILLS - kills)):
                 time.sleep(dice.uniform(0.1, 2.0))
                 kills += kill_one(home, dice)
-                approve_all(api, video_id)
+                approve_all(api, videos[-1])
             last = time.monotonic()
-            wait_for(lambda id_=video_id: approve_all(api, id_), "the last verdict", within_s=300)
-            done.append(embedded(api, video_id, within_s=300))
+            wait_for(lambda: approve_all(api, videos[-1]), "the last verdict", within_s=300)
+            done = embedded(api, videos[-1], within_s=300)
             recovered.append(time.monotonic() - last)
+            assert done["failures"] == 0
+        wanted = came_to(state, calm)
+        found = [thing for video_id in videos for thing in came_to(state, video_id)]
 
-    doubled = sum(len(keys) - len(set(keys)) for video in done if (keys := facts_of(video)))
-    lost = sum(clip["state"] != "embedded" for video in done for clip in video["clips_list"])
     outcome(
         f"kill -9 of any process at random moments (seed {SEED})",
         tried=kills,
-        lost=lost,
-        doubled=doubled,
+        expected=wanted * len(videos),
+        found=found,
         recovered_s=sorted(recovered)[len(recovered) // 2],
     )
-    assert (lost, doubled) == (0, 0)
-    assert all(video["failures"] == 0 for video in done)
-    assert len({tuple((c["start"], c["end"]) for c in video["clips_list"]) for video in done}) == 1
-    assert left_over(home) == []
+    assert processes_of(home.path) == []
 
 
 def kill_one(home: Home, dice: random.Random) -> int:
@@ -82,26 +85,3 @@ def approve_all(api: Any, video_id: str) -> bool:
         return video["state"] in ("in_review", "done") and not list(api.clips(video=video_id, state="pending_review"))
     except (ApiError, Unreachable):
         return False  # it was review-api's turn to die
-
-
-def facts_of(video: Any) -> list[tuple[Any, ...]]:
-    """What tells two results of one video apart."""
-    results = ("downloaded", "planned", "preprocessed", "detected", "exported", "keyframed", "embedded")
-    return [
-        (e["type"], e["segment"], e["clip_id"])
-        for e in video["events"]
-        if e["type"].rpartition(".")[2].rpartition("_")[2] in results
-    ]
-
-
-def left_over(home: Home) -> list[str]:
-    """Processes that still use the folder of an installation that was stopped."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        try:
-            words = process.info["cmdline"] or []  # one that has ended and is not waited for has none
-            if any(str(home.path) in word for word in [*words, *process.environ().values()]):
-                found.append(" ".join(words))
-        except psutil.Error:
-            pass  # it has ended, or is not ours
-    return found

@@ -1,5 +1,6 @@
 """Work for child processes: they import it by name, so it cannot stand in a test file."""
 
+import ctypes
 import os
 import signal
 import time
@@ -18,12 +19,17 @@ def add(a: int, b: int) -> int:
 def eat_memory() -> int:
     hoard = []
     while True:
-        hoard.append(bytearray(16 << 20))
+        hoard.append(bytearray(b"x" * (16 << 20)))
         time.sleep(0.01)
 
 
 def nap(seconds: float) -> None:
     time.sleep(seconds)
+
+
+def hold_the_lock_for(seconds: float) -> None:
+    """Sit in a C call that never gives up the interpreter lock."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
 
 
 def crash() -> None:

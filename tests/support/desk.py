@@ -26,8 +26,8 @@ def footage(name: str) -> Path:
 
 
 @contextmanager
-def whole(folder: Path, **settings: str) -> Iterator[tuple[Api, State]]:
-    """Everything, running: servers and six services."""
+def whole(folder: Path, *, table: Path | None = None, **settings: str) -> Iterator[tuple[Api, State]]:
+    """Everything, running: servers and six services; those of the product's table, or of another one."""
     with pytest.MonkeyPatch.context() as patch:
         # Tests send one film many times, each to be worked on for itself.
         for name, value in {"link_duplicates": "false", **settings}.items():
@@ -36,7 +36,7 @@ def whole(folder: Path, **settings: str) -> Iterator[tuple[Api, State]]:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "ports.json").exists():
             (folder / "ports.json").write_text(json.dumps({"review-api-1": free_port()}))
-        launched = Launched(Home(folder))
+        launched = Launched(Home(folder), table=table)
         try:
             state = launched.until_ready()
             with Api(state.urls["review"], state.token) as api:

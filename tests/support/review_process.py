@@ -1,5 +1,6 @@
 """The real review-api as a process of its own, on servers of its own: for tests that kill it, or send it anything whatever."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from heaters_review_api.settings import Settings
 from pydantic import SecretStr
 
 TOKEN = "a-token-for-tests"
+SUPPORT = Path(__file__).parent
 
 
 class ReviewProcess:
@@ -32,11 +34,11 @@ class ReviewProcess:
     def __enter__(self) -> Self:
         enter = self._stack.enter_context
         try:
-            nats = enter(NatsServer(self._folder / "nats", free_port()))
+            self.nats = enter(NatsServer(self._folder / "nats", free_port()))
             self.postgres = enter(PostgresServer(self._folder / "postgres", free_port()))
             s3 = enter(S3Server(self._folder / "s3", free_port()))
             wanted: dict[str, Any] = {
-                "nats_url": nats.url,
+                "nats_url": self.nats.url,
                 "s3_endpoint": s3.endpoint,
                 "s3_bucket": "heaters",
                 "s3_access_key": s3.access_key,
@@ -57,11 +59,19 @@ class ReviewProcess:
         self.stop()
         self._stack.close()
 
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
+    def start(self, *words: str, **said: str) -> None:
+        """Start it and wait until it is ready.
+
+        Args:
+            *words: to be run instead of `-m heaters_review_api`.
+            **said: more of its environment.
+        """
         with (self._folder / "review-api.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "heaters_review_api"], env=self._environment(), stdout=log, stderr=log
+                self.command(*words),
+                env=self.environment() | said,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -81,6 +91,13 @@ class ReviewProcess:
             self._process = None
             self.kills += 1
 
+    async def died(self, within_s: float = 30) -> int:
+        """Wait until it has ended by itself; returns its exit code, negative for the signal that ended it."""
+        assert self._process is not None
+        code = await asyncio.to_thread(self._process.wait, within_s)
+        self._process = None
+        return code
+
     def stop(self) -> None:
         """As an operator would."""
         if self._process:
@@ -92,15 +109,23 @@ class ReviewProcess:
         """What it has said so far."""
         return (self._folder / "review-api.log").read_text()
 
+    @staticmethod
+    def command(*words: str) -> list[str]:
+        """What starts one."""
+        return [sys.executable, *(words or ("-m", "heaters_review_api"))]
+
+    @property
+    def signed(self) -> dict[str, str]:
+        """The headers of who is signed in."""
+        return {"authorization": f"Bearer {TOKEN}"}
+
     @property
     def address(self) -> str:
         return f"http://{self.settings.listen}"
 
     def client(self) -> httpx.AsyncClient:
         """Signed in."""
-        return httpx.AsyncClient(
-            base_url=self.address, headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=30
-        )
+        return httpx.AsyncClient(base_url=self.address, headers=self.signed, trust_env=False, timeout=30)
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:
@@ -117,7 +142,8 @@ class ReviewProcess:
             for told in facts:
                 await bus.publish(told)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The settings, as a process takes them."""
         said = {}
         for name, value in self.settings.model_dump(exclude={"lanes"}).items():
             if value not in (None, ()):

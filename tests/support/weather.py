@@ -20,6 +20,7 @@ class Weather(StrEnum):
     CUTTING = "cutting off in the middle"  # closed after the first bytes of an answer
     UNAVAILABLE = "answering 503"
     LYING = "lying about length"  # the answer says fewer bytes than the object has, and gives no more
+    TEARING = "tearing uploads in the middle"  # closed after half of what is sent
 
 
 class Link:
@@ -57,7 +58,9 @@ class Link:
                 return
             far, far_writer = await asyncio.open_connection(self._host, self._port)
             self._writers.add(far_writer)
-            await asyncio.gather(self._pipe(near, far_writer, Weather.FINE), self._pipe(far, back, weather))
+            there = Weather.CUTTING if weather == Weather.TEARING else Weather.FINE
+            back_again = Weather.FINE if weather == Weather.TEARING else weather
+            await asyncio.gather(self._pipe(near, far_writer, there), self._pipe(far, back, back_again))
         except OSError:
             pass
         finally:

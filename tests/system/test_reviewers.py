@@ -18,11 +18,10 @@ import pytest
 from heaters_contracts.fact import decode
 from heaters_contracts.facts import ClipApproved
 from heaters_review_api.__main__ import migrate_all
-from heaters_review_api.db import schema
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.rebuild import rebuild
+from kept_rows import rows, until_shown
 from review_process import ReviewProcess
-from sqlalchemy import text
 from told_films import ToldFilm
 
 CLIPS = int(os.environ.get("HEATERS_REVIEWERS_CLIPS", "300"))
@@ -179,29 +178,6 @@ async def _kill_now_and_then(review: ReviewProcess, said: Said) -> None:
         await asyncio.to_thread(review.start)
 
 
-async def _rows(review: ReviewProcess) -> dict[str, list[str]]:
-    engine = make_engine(review.settings)
-    found = {}
-    async with engine.connect() as connection:
-        for table in schema.PROJECTION:
-            rows = await connection.execute(text(f"SELECT t::text FROM {table} t ORDER BY 1"))  # noqa: S608 - our own table names
-            found[str(table)] = [row[0] for row in rows]
-    await engine.dispose()
-    return found
-
-
-async def _until_shown(review: ReviewProcess) -> None:
-    """Wait until the tables hold all that the stream does."""
-    engine = make_engine(review.settings)
-    async with review.bus() as bus, engine.connect() as connection:
-        last = await bus.last_sequence()
-        for _ in range(600):
-            if (await connection.execute(text("SELECT sequence FROM projection.checkpoint"))).scalar_one() >= last:
-                break
-            await asyncio.sleep(0.05)
-    await engine.dispose()
-
-
 async def _facts_by_key(review: ReviewProcess, films: list[ToldFilm]) -> dict[str, list[tuple[str, str]]]:
     """Idempotency key -> what was told under it: the type, and the fact's own key, that no two of them may share."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -227,16 +203,16 @@ async def test_no_decision_is_lost_or_doubled_while_the_server_is_killed(review:
     killing = asyncio.create_task(_kill_now_and_then(review, said))
     await asyncio.gather(*(Reviewer(n, review, films, said).work(ACTIONS) for n in range(REVIEWERS)))
     await killing
-    await _until_shown(review)
+    await until_shown(review)
     async with review.client() as client:
         shown = [(await client.get(f"/api/videos/{film.id}")).json() for film in films]
     await asyncio.to_thread(review.stop)
     told = await _facts_by_key(review, films)
-    live = await _rows(review)
+    live = await rows(review)
     engine = make_engine(review.settings)
     await rebuild(engine)
     await engine.dispose()
-    replayed = await _rows(review)
+    replayed = await rows(review)
 
     print(
         f"\n{len(said.decided)} decided, {len(said.refused)} refused, {len(said.unknown)} given up, {said.broken} broken;"
@@ -262,7 +238,7 @@ async def test_no_clip_is_handed_to_two(review: ReviewProcess) -> None:
     films = [ToldFilm(f"handed-{n}", clips=50) for n in range(2)]
     await review.tell(told for film in films for told in film.facts())
     await asyncio.to_thread(review.start)
-    await _until_shown(review)
+    await until_shown(review)
 
     async def take(client: httpx.AsyncClient) -> list[str]:
         taken: list[str] = []

@@ -1,5 +1,6 @@
 """Take keyframes of exported clips, embed them, and answer for the models."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from pydantic import ValidationError
 from heaters_embedder.core import batches
 from heaters_embedder.pictures import Embedded, Spot, answer, embed_clips, take_pictures
 from heaters_embedder.settings import EmbedderSettings
+
+log = logging.getLogger(__name__)
 
 _ANSWER_S = 120.0
 """A model that is loaded for the first time takes a while."""
@@ -127,6 +130,7 @@ async def _decoded(clip: ClipToEmbed, strategy: str, objects: Objects) -> Sequen
 
 
 async def _embedded(of: _Of, made: Embedded, objects: Objects, *, keyframed: UUID | None = None) -> ClipEmbedded:
+    log.info("a clip was embedded", extra={"clip": str(of.clip_id), "model": made.model, "device": made.device})
     with objects.desk() as desk:
         path = desk / "vectors.f16"
         path.write_bytes(made.frame_vectors)

@@ -46,6 +46,8 @@ class Embedded:
     """A unit vector for each picture; little-endian float16, one after the other."""
     labels: tuple[tuple[str, float], ...]
     """Name and share, the strongest first."""
+    device: str = "cpu"
+    """What the model ran on: `cuda` or `cpu`."""
 
 
 def take_pictures(clip: Path, strategy: str, frames: int) -> "Pictures":
@@ -73,7 +75,8 @@ def embed_clips(clips: Sequence[Sequence[Path | bytes]], model: str, spot: Spot)
     from heaters_embedder.core import pack, packed_rows, pool, top
     from heaters_embedder.model import load
 
-    embedder = load(model, spot.machine())
+    machine = spot.machine()
+    embedder = load(model, machine)
     pictures = [one if isinstance(one, bytes) else one.read_bytes() for clip in clips for one in clip]
     seen = embedder.see(pictures)
     made, at = [], 0
@@ -82,7 +85,16 @@ def embed_clips(clips: Sequence[Sequence[Path | bytes]], model: str, spot: Spot)
         at += len(clip)
         vectors = seen.vectors[rows]
         labels = top(seen.beliefs[rows].mean(axis=0), embedder.labels) if seen.beliefs is not None else ()
-        made.append(Embedded(embedder.model, embedder.dimensions, pack(pool(vectors)), packed_rows(vectors), labels))
+        made.append(
+            Embedded(
+                embedder.model,
+                embedder.dimensions,
+                pack(pool(vectors)),
+                packed_rows(vectors),
+                labels,
+                machine.device.type,
+            )
+        )
     return made
 
 

@@ -115,7 +115,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.bus = Bus(settings, source="review-api")
-        self.engine: AsyncEngine = make_engine(settings)
+        self.engine: AsyncEngine = make_engine(settings, lock_wait_s=settings.lock_wait_s)
         self.passed = Passed()
         self.projector = Projector(self.engine, self.passed)
         queries = Queries(self.engine)

@@ -17,6 +17,11 @@ class Settings(EdgeSettings):
 
     database_url: SecretStr = Field(description="Postgres, postgresql+psycopg://user:password@host:port/database")
     database_connections: int = Field(10, ge=2, description="connections to Postgres that one replica may hold")
+    lock_wait_s: float = Field(
+        5,
+        ge=0,
+        description="how long a query waits for a lock that another session holds, before the answer is 503; 0: for ever",
+    )
     token: SecretStr | None = Field(
         None,
         min_length=8,

@@ -1,6 +1,7 @@
 """`heaters failed`: what was given up, and what to do about it."""
 
 import json
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -11,6 +12,20 @@ from heaters_local.resolve import failure_id
 from heaters_local.state import Home
 from heaters_local.terminal import console, home_option, said
 from heaters_local.views import Failure
+
+
+def _home(ctx: click.Context, _: click.Parameter, value: Path | None) -> Home:
+    known: Home = ctx.obj
+    return known if value is None else Home(value)
+
+
+_home_option = click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    callback=_home,
+    help="Folder of data, logs and state; may stand before the word as well.",
+)
 
 
 @click.group(invoke_without_command=True)
@@ -25,7 +40,7 @@ def failed(ctx: click.Context, home: Home) -> None:
 
 
 @failed.command("list")
-@click.pass_obj
+@_home_option
 def list_(home: Home) -> None:
     """Every open failure, the newest first."""
     with Api.of(home) as api:
@@ -34,7 +49,7 @@ def list_(home: Home) -> None:
 
 @failed.command()
 @click.argument("failure")
-@click.pass_obj
+@_home_option
 def show(home: Home, failure: str) -> None:
     """One failure, with the message that failed. FAILURE is its id, or the first characters."""
     with Api.of(home) as api:
@@ -45,7 +60,7 @@ def show(home: Home, failure: str) -> None:
 @click.argument("failures", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
 @click.option("--stage", help="Every open failure of one stage.")
-@click.pass_obj
+@_home_option
 def retry(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
     """Give what failed to its stage again."""
     out = console()
@@ -59,7 +74,7 @@ def retry(home: Home, failures: tuple[str, ...], everything: bool, stage: str | 
 @click.argument("failures", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
 @click.option("--stage", help="Every open failure of one stage.")
-@click.pass_obj
+@_home_option
 def discard(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
     """Wait for what failed no more: it leaves the list, and stays undone."""
     out = console()

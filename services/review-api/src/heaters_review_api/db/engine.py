@@ -14,8 +14,13 @@ from heaters_review_api.settings import Settings
 _RESTED_S = 1.0
 
 
-def make_engine(settings: Settings) -> AsyncEngine:
-    """A pool; a connection that has rested is checked before use, so that a restarted server costs one reconnect and no error."""
+def make_engine(settings: Settings, *, lock_wait_s: float = 0) -> AsyncEngine:
+    """A pool; a connection that has rested is checked before use, so that a restarted server costs one reconnect and no error.
+
+    Args:
+        settings: name the database.
+        lock_wait_s: a statement that waits so long for somebody else's lock fails; 0: it waits for as long as that is held.
+    """
     engine = create_async_engine(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_connections,
@@ -23,7 +28,11 @@ def make_engine(settings: Settings) -> AsyncEngine:
         pool_timeout=10,
         pool_use_lifo=True,  # few connections stay warm: each prepares statements for itself
         json_deserializer=msgspec.json.decode,
-        connect_args={"application_name": f"heaters-review-api-{settings.service_instance}"[:63], "connect_timeout": 5},
+        connect_args={
+            "application_name": f"heaters-review-api-{settings.service_instance}"[:63],
+            "connect_timeout": 5,
+            "options": f"-c lock_timeout={round(lock_wait_s * 1000)}",
+        },
     )
     dialect = engine.sync_engine.dialect
 

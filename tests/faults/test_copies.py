@@ -1,0 +1,246 @@
+"""Two of everything by mistake, and two releases side by side on one stream: everything is done once, and what one cannot read waits for the other."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fault_outcome import Outcome
+from heaters_contracts.fact import Told, subject_of, tell
+from heaters_contracts.facts import StageFailed, StageRequested, VideoDownloaded, VideoRequested
+from heaters_edges.bus import Bus
+from heaters_edges.settings import Settings
+from heaters_local.servers import free_port
+from heaters_review_api.__main__ import migrate_all
+from kept_rows import database, disagreements, facts_kept, facts_told, until_shown
+from review_process import ReviewProcess
+from sqlalchemy import text
+from told_films import ToldFilm
+from worker_processes import (
+    Workers,
+    ask,
+    expected,
+    found,
+    told_of,
+    until,
+    until_all_is_acknowledged,
+    until_told,
+)
+
+GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "golden"
+
+
+async def test_two_workers_of_one_kind_do_each_message_once(
+    bus: Bus, settings: Settings, workers: Workers, outcome: Outcome
+) -> None:
+    for _ in range(2):
+        await workers.start().until_ready()
+
+    asked = [await ask(bus) for _ in range(20)]
+    for one in asked:
+        await until_told(bus, one.video_id, VideoDownloaded)
+    await until_all_is_acknowledged(bus)
+
+    outcome("two workers of one kind", expected=expected(*asked), found=await found(bus, settings, *asked))
+
+
+async def test_two_releases_of_a_worker_share_one_stream(
+    bus: Bus, settings: Settings, workers: Workers, outcome: Outcome
+) -> None:
+    for script in ("faulty_worker.py", "next_worker.py"):
+        await workers.start(script=script).until_ready()
+
+    asked = [await ask(bus) for _ in range(20)]
+    for one in asked:
+        await until_told(bus, one.video_id, VideoDownloaded)
+    await until_all_is_acknowledged(bus)
+    said = [
+        "said_by_the_next_release" in json.loads(message.data)
+        for one in asked
+        for message in await bus.history(one.video_id)
+        if ".downloaded." in message.subject
+    ]
+
+    assert set(said) == {True, False}, "one of the two did all the work"
+    outcome(
+        "two releases of a service side by side", expected=expected(*asked), found=await found(bus, settings, *asked)
+    )
+
+
+async def ask_as_the_next_release_does(bus: Bus) -> tuple[Told[VideoRequested], int]:
+    """A request of version 2; what it is to today's release, and where it lies."""
+    video_id = uuid4()
+    request_id = f"plain-{video_id}"
+    fact = VideoRequested(
+        source={"kind": "url", "url": "https://a.example/a.mp4"},
+        requester="t",
+        request_id=request_id,  # type: ignore[arg-type]  # pydantic reads it
+    )
+    told = tell(fact, video_id=video_id, lane="bulk", cause=None, time=datetime.now(UTC))
+    body = {
+        "id": str(told.id),
+        "type": "video.requested",
+        "video_id": str(video_id),
+        "lane": "bulk",
+        "time": told.time.isoformat(),
+        "address": "https://a.example/a.mp4",
+        "requester": "t",
+        "request_id": request_id,
+    }
+    await bus.publish_raw(subject_of("video.requested", 2, "bulk", video_id), {}, json.dumps(body).encode())
+    return told, await bus.last_sequence()
+
+
+async def test_what_only_the_next_release_can_read_fails_once_and_is_done_after_the_upgrade(
+    bus: Bus, settings: Settings, workers: Workers, outcome: Outcome
+) -> None:
+    old = workers.start()
+    today, (tomorrow, sequence) = await ask(bus), await ask_as_the_next_release_does(bus)
+    failed = await until_told(bus, tomorrow.video_id, StageFailed)
+    await until_told(bus, today.video_id, VideoDownloaded)
+    old.process.terminate()
+    await old.ended()
+
+    await workers.start(script="next_worker.py").until_ready()
+    upgraded = time.monotonic()
+    again = StageRequested(stage="download", message_sequence=sequence, by="ops", idempotency_key="upgraded")
+    await bus.publish(tell(again, video_id=tomorrow.video_id, lane="bulk", cause=None, time=datetime.now(UTC)))
+    await until_told(bus, tomorrow.video_id, VideoDownloaded)
+    recovered_s = time.monotonic() - upgraded
+    await until_all_is_acknowledged(bus)
+
+    assert "video.requested.v2 is not known here; this release knows version 1" in failed.fact.reason
+    outcome(
+        "a fact of the next release, before and after the upgrade",
+        expected=[*expected(today, tomorrow), f"stage.failed (bad_input) of {tomorrow.video_id}"],
+        found=await found(bus, settings, today, tomorrow),
+        recovered_s=recovered_s,
+    )
+    assert len([one for one in await told_of(bus, tomorrow.video_id) if isinstance(one.fact, StageFailed)]) == 1
+
+
+# --- review-api -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def review(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReviewProcess]:
+    with ReviewProcess(tmp_path_factory.mktemp("copies")) as process:
+        await migrate_all(process.settings)
+        await asyncio.to_thread(process.start)
+        yield process
+
+
+async def test_two_review_apis_project_decide_and_tidy_once(review: ReviewProcess, outcome: Outcome) -> None:
+    films = [ToldFilm(f"copies {n}", clips=8) for n in range(4)]
+    other = f"127.0.0.1:{free_port()}"
+    second = await asyncio.create_subprocess_exec(
+        *review.command(), env=review.environment() | {"HEATERS_LISTEN": other}, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        clients = [
+            review.client(),
+            httpx.AsyncClient(base_url=f"http://{other}", headers=review.signed, trust_env=False),
+        ]
+
+        async def both_are_ready() -> bool:
+            try:
+                return all([(await client.get("/readyz")).status_code == 200 for client in clients])
+            except httpx.TransportError:
+                return False
+
+        await until(both_are_ready, "two review-apis")
+        await review.tell(told for film in films for told in film.facts())
+        await until_shown(review)
+        found_: list[str] = []
+        wanted: list[str] = []
+        for film in films:
+            video = (await clients[1].get(f"/api/videos/{film.id}")).json()
+            clips = [clip["id"] for clip in video["clips_list"]]
+            wish = {"clips": clips, "verdict": "approve"}
+            answers = await asyncio.gather(
+                *(
+                    client.post("/api/selection/verdict", json=wish, headers={"Idempotency-Key": film.name})
+                    for client in clients
+                )
+            )
+            assert {answer.status_code for answer in answers} <= {200, 503}, [answer.text for answer in answers]
+            wanted += [f"clip.approved of {clip}" for clip in clips]
+        chores = await asyncio.gather(*(client.post("/api/maintenance/node cache") for client in clients))
+        await until_shown(review)
+        async with review.bus() as bus:
+            for film in films:
+                found_ += [
+                    f"clip.approved of {json.loads(message.data)['clip_id']}"
+                    for message in await bus.history(film.id)
+                    if ".approved." in message.subject
+                ]
+        for client in clients:
+            await client.aclose()
+    finally:
+        second.terminate()
+        code = await asyncio.wait_for(second.wait(), 20)
+
+    assert code == 0
+    assert [chore.json()["ok"] for chore in chores] == [True, True]
+    outcome(
+        "two review-apis: two projectors, two schedulers, two answers",
+        expected=[*wanted, *await facts_told(review)],
+        found=[*found_, *await facts_kept(review)],
+    )
+    assert await disagreements(review) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_facts_of_stages_in_any_order_come_to_the_same_video(
+    review: ReviewProcess, outcome: Outcome, seed: int
+) -> None:
+    ordered, shuffled = ToldFilm(f"ordered {seed}", clips=12), ToldFilm(f"shuffled {seed}", clips=12)
+    await review.tell(ordered.facts())
+    facts = list(shuffled.facts())
+    random.Random(seed).shuffle(facts)
+    await review.tell(facts)
+    await until_shown(review)
+
+    async def seen(film: ToldFilm) -> list[str]:
+        async with review.client() as client:
+            video = (await client.get(f"/api/videos/{film.id}")).json()
+        return [
+            f"{video['state']}, {video['segments_done']} of {video['segments_total']} segments, {video['frames']} frames",
+            *(f"[{clip['start']}, {clip['end']}) {clip['state']}" for clip in video["clips_list"]),
+        ]
+
+    assert (await seen(ordered))[0] == "in_review, 2 of 2 segments, 480 frames"
+    outcome("facts of stages in any order", expected=await seen(ordered), found=await seen(shuffled))
+
+
+async def test_every_message_that_was_ever_published_is_read_by_the_projector(
+    review: ReviewProcess, outcome: Outcome
+) -> None:
+    golden: list[dict[str, Any]] = [json.loads(path.read_text()) for path in sorted(GOLDEN.rglob("*.json"))]
+    async with review.bus() as bus:
+        places = []
+        for message in golden:
+            # Some show two forms of one fact: without its id, the stream takes both.
+            headers = {name: value for name, value in message["headers"].items() if name != "Nats-Msg-Id"}
+            ack = await bus.publish_raw(message["subject"], headers, json.dumps(message["data"]).encode())
+            places.append(ack.sequence)
+    await until_shown(review)
+
+    async with database(review.settings) as engine, engine.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT subject, unreadable FROM facts.message WHERE sequence = ANY(:places)"), {"places": places}
+        )
+        kept = [f"{subject}: {unreadable or 'read'}" for subject, unreadable in rows]
+    outcome(
+        "every message ever published, by today's release",
+        tried=len(golden),
+        expected=[f"{message['subject']}: read" for message in golden],
+        found=kept,
+    )
