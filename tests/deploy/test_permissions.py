@@ -218,6 +218,26 @@ async def test_review_api_hears_all_decides_and_answers_requests(made: GuardedNa
     await films.close()
 
 
+@pytest.mark.parametrize(
+    ("consumer", "type_"),
+    [("webhooks", "video.rejected"), ("auto_approval", "segment.scenes_detected"), ("expansion", "video.expanded")],
+)
+async def test_review_api_is_given_the_facts_that_it_acts_upon(
+    made: GuardedNats, tmp_path: Path, consumer: str, type_: str
+) -> None:
+    tellers = {"video.rejected": "review-api", "segment.scenes_detected": "scenes", "video.expanded": "downloader"}
+    async with bus_of(made, tellers[type_], tmp_path) as teller:
+        assert await said(teller, subject(type_))
+
+    async with bus_of(made, "review-api", tmp_path) as bus:
+        heard = await asyncio.wait_for(anext(bus.heard(consumer)), 10)
+        await heard.ack()
+        await bus.client.flush()
+
+        assert heard.stored.subject.startswith("heaters.")
+        assert bus.denied is None
+
+
 async def test_another_team_asks_in_its_own_name_only(made: GuardedNats) -> None:
     problems: list[str] = []
 

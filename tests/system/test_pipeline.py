@@ -73,6 +73,20 @@ def reviewed(api: Api, sample: tuple[Path, SampleFilm]) -> str:
     return video_id
 
 
+def test_a_request_that_carries_a_rule_needs_nobody(api: Api, sample: tuple[Path, SampleFilm]) -> None:
+    stored = api.upload(sample[0])
+    source = {"kind": "upload", "key": stored["key"], "name": "sample.mp4"}
+    asked = api.ingest(
+        source, lane="interactive", request_id=str(uuid4()), options={"auto_rule": "frames >= 1 and certainty >= 0"}
+    )
+
+    video = embedded(api, str(asked["video_id"]))
+
+    live = [clip for clip in video["clips_list"] if clip["state"] != "superseded"]
+    assert {clip["decided_by"] for clip in live} == {"system:auto-approve"}
+    assert video["state"] == "done"
+
+
 def test_the_sample_films_cuts_are_found_and_its_clips_tile_it(
     api: Api, reviewed: str, sample: tuple[Path, SampleFilm]
 ) -> None:

@@ -58,6 +58,7 @@ async def test_migrate_makes_everything_that_services_bind_to(settings: Settings
     assert (await js.stream_info(INGEST_STREAM)).config.subjects == ["ingest.*"]
     assert (await js.stream_info(PROGRESS_STREAM)).config.max_msgs_per_subject == 1
     assert await consumers_of(js, FACTS_STREAM) == {work.consumer(lane) for work, lane in CONSUMERS} | {
+        "auto_approval",
         "expansion",
         "webhooks",
     }
@@ -103,6 +104,7 @@ async def test_migrating_several_times_at_once_works(settings: Settings, js: Jet
     await asyncio.gather(*(migrate(settings) for _ in range(4)))
 
     assert await consumers_of(js, FACTS_STREAM) == {work.consumer(lane) for work, lane in CONSUMERS} | {
+        "auto_approval",
         "expansion",
         "webhooks",
     }

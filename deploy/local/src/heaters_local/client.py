@@ -132,7 +132,13 @@ class Api:
         return cast("Upload", answer)
 
     def ingest(
-        self, source: Mapping[str, str], *, lane: str, options: Mapping[str, object], request_id: str | None = None
+        self,
+        source: Mapping[str, str],
+        *,
+        lane: str,
+        options: Mapping[str, object],
+        request_id: str | None = None,
+        dry_run: bool = False,
     ) -> Admission:
         """Ask for a video.
 
@@ -141,9 +147,11 @@ class Api:
             lane: interactive or bulk.
             options: wishes, such as `tags`.
             request_id: asking twice with one id is asking once; None: the same body is the same request.
+            dry_run: only say what would happen.
         """
         body = {"request_id": request_id, "source": source, "lane": lane, "options": options}
-        answer = self._ask("POST", "/api/ingest", json=body, headers=_key(request_id))
+        params = {"dry_run": "true"} if dry_run else {}
+        answer = self._ask("POST", "/api/ingest", json=body, params=params, headers=_key(request_id))
         return cast("Admission", answer)
 
     def videos(self) -> Iterator[Video]:

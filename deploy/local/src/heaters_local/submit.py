@@ -1,6 +1,6 @@
 """Ask for a video by what a person types: a path, which is uploaded, or an address."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +18,9 @@ class NotThere(RuntimeError):
 
 class Rejected(RuntimeError):
     """The request was refused, with the reason."""
+
+
+_NOT_YET = {"kind": "upload", "key": "uploads/dry-run/not-uploaded"}
 
 
 def check(what: str) -> None:
@@ -43,9 +46,9 @@ def submit(
     what: str,
     *,
     lane: str,
-    tags: Sequence[str] = (),
-    detector: str = "",
+    options: Mapping[str, object] | None = None,
     request_id: str | None = None,
+    dry_run: bool = False,
 ) -> Admission:
     """Ask for one video.
 
@@ -54,9 +57,9 @@ def submit(
         console: where the upload's progress is shown.
         what: a path, or an http, https or s3 address.
         lane: interactive or bulk.
-        tags: carried with the video.
-        detector: which finds its cuts; empty: the one that scene detection is set to.
+        options: wishes, as the contract has them.
         request_id: None: the same video asked for twice is one request.
+        dry_run: only ask what would happen. A file is not uploaded then.
 
     Raises:
         NotThere: see `check`.
@@ -66,8 +69,10 @@ def submit(
     kind = _kind(what)
     source = {"kind": "url", "url": what} if kind == "url" else {"kind": "s3", "uri": what}
     if kind == "path":
-        source = _uploaded(api, console, Path(what))
-    answer = api.ingest(source, lane=lane, options={"tags": list(tags), "detector": detector}, request_id=request_id)
+        source = _NOT_YET if dry_run else _uploaded(api, console, Path(what))
+    answer = api.ingest(source, lane=lane, options=options or {}, request_id=request_id, dry_run=dry_run)
+    if kind == "path" and dry_run and answer["reason"] == f"nothing was uploaded as {_NOT_YET['key']}":
+        return {**answer, "status": "requested", "reason": None}  # it would have been, by then
     if answer["status"] == "rejected":
         raise Rejected(f"{what} was refused: {answer['reason'] or 'without a reason'}")
     return answer

@@ -229,7 +229,11 @@ def main() -> None:
     ask.add_argument("--request-id")
     ask.add_argument("--lane", default="bulk", choices=("interactive", "bulk"))
     ask.add_argument("--tag", action="append", default=[])
-    ask.add_argument("--callback")
+    ask.add_argument("--reference", help="your own name for it")
+    ask.add_argument("--callback", help="where milestones are told by signed webhooks")
+    ask.add_argument("--detector", help="adaptive, transnetv2 or cascade")
+    ask.add_argument("--auto-approve", dest="auto_rule", help="such as 'seconds >= 2 and certainty >= 0.8'")
+    ask.add_argument("--allow-quality-loss", action="store_true", default=None)
     ask.add_argument("--dry-run", action="store_true")
     ask.add_argument("--wait", action="store_true")
     for name in ("follow", "wait"):
@@ -241,7 +245,9 @@ def main() -> None:
         sys.exit(f"{missing.args[0]} is not set")
     try:
         if said.command == "ask":
-            options = {"tags": said.tag, **({"callback": said.callback} if said.callback else {})}
+            named = ("reference", "callback", "detector", "auto_rule", "allow_quality_loss")
+            wishes = {name: getattr(said, name) for name in named}
+            options = {"tags": said.tag, **{name: wish for name, wish in wishes.items() if wish is not None}}
             answer = heaters.ask(
                 said.source, request_id=said.request_id, lane=said.lane, dry_run=said.dry_run, **options
             )

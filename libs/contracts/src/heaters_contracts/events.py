@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from heaters_contracts.auto_rule import NAMES, SYSTEM_ACTOR
 from heaters_contracts.fact import LANES, MAX_FACT_BYTES, REGISTRY, Fact
 from heaters_contracts.pipeline import PIPELINE
 from heaters_contracts.schemas import schemas
@@ -51,6 +52,12 @@ RULES = (
         "Retries",
         "A stage tries what may pass again with a growing delay, and says `stage.failed` when it gives up: `problem` is the kind in one word, "
         "`reason` is for people. A site that asks for patience costs no attempt.",
+    ),
+    (
+        "Clips that approve themselves",
+        "`options.auto_rule` has conditions joined by `and`, such as `seconds >= 2 and certainty >= 0.8 and motion > 1.5`: a name, one of `>= > <= <`, "
+        f"a decimal number. Names are {', '.join(f'`{name}` ({said})' for name, (said, _, _) in NAMES.items())}. A clip that fits all of them is "
+        f"approved as soon as it is found, by `{SYSTEM_ACTOR}`; whoever reviews may take that back. What was decided about before is left alone.",
     ),
     (
         "Changes",

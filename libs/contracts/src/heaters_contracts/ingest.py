@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from heaters_contracts.auto_rule import read_rule
 from heaters_contracts.detectors import read_wish
 from heaters_contracts.fact import Lane
 from heaters_contracts.ids import canonical, sha256_of
@@ -50,6 +51,7 @@ class Options(Model):
     """See `heaters_contracts.detectors`; empty: the one that scene detection is set to."""
     export_quality: Literal["proxy", "source"] = "proxy"
     auto_rule: Annotated[str, StringConstraints(max_length=256)] | None = None
+    """Clips that are approved as soon as they are found, such as `seconds >= 2 and certainty >= 0.8`; see `heaters_contracts.auto_rule`."""
     videos_most: Annotated[int, Field(ge=1, le=500)] = 100
     """Of a playlist or channel, so many videos are asked for at most, in its own order."""
     process_again: bool = False
@@ -79,6 +81,8 @@ class IngestRequest(Model):
                 _refuse_unknown("options", options, Options)
                 if wish := options.get("detector"):
                     read_wish(str(wish))
+                if (rule := options.get("auto_rule")) is not None:
+                    read_rule(str(rule))
         return value
 
     def identity(self) -> str:

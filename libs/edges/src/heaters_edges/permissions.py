@@ -22,7 +22,7 @@ from heaters_contracts.pipeline import (
     SERVICES,
 )
 
-from heaters_edges.wanted import ADMISSION_CONSUMER
+from heaters_edges.wanted import ADMISSION_CONSUMER, LISTENERS
 
 ADMIN = "migrate"
 """The user of `migrate`: it makes streams and consumers, and nothing else uses it."""
@@ -96,6 +96,8 @@ def _review_api() -> Rights:
         f"$JS.API.CONSUMER.MSG.NEXT.{INGEST_STREAM}.{ADMISSION_CONSUMER}",
         f"$JS.ACK.{INGEST_STREAM}.{ADMISSION_CONSUMER}.>",
     }
+    for name in LISTENERS:
+        said |= {f"$JS.API.CONSUMER.MSG.NEXT.{FACTS_STREAM}.{name}", f"$JS.ACK.{FACTS_STREAM}.{name}.>"}
     return Rights(tuple(sorted(said)), (f"{inbox_prefix('review-api')}.>",))
 
 

@@ -18,7 +18,10 @@ EXPANSION_CONSUMER = "expansion"
 """Of review-api: asks for the videos of playlists."""
 WEBHOOK_CONSUMER = "webhooks"
 """Of review-api: tells requesters at their addresses."""
+AUTO_APPROVAL_CONSUMER = "auto_approval"
+"""Of review-api: approves clips by the rules that requests carry."""
 LISTENERS = {
+    AUTO_APPROVAL_CONSUMER: ("heaters.segment.scenes_detected.*.*.*", "heaters.video.planned.*.*.*"),
     EXPANSION_CONSUMER: ("heaters.video.expanded.*.*.*",),
     WEBHOOK_CONSUMER: (
         *(f"heaters.video.{said}.*.*.*" for said in ("rejected", "downloaded", "linked", "expanded")),

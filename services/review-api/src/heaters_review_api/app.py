@@ -25,6 +25,7 @@ from heaters_review_api.accounts.gate import Gate, LocalMode
 from heaters_review_api.accounts.oidc import Provider
 from heaters_review_api.accounts.store import Store
 from heaters_review_api.admission import Admission
+from heaters_review_api.auto_approval import AutoApproval
 from heaters_review_api.clip_cache import ClipCache, playback_chore
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.indexes import Indexes
@@ -203,6 +204,7 @@ class Application:
             policy=AddressPolicy.parse(settings.webhook_hosts),
             patience_s=settings.webhook_patience_s,
         )
+        self.auto_approval = AutoApproval(queries, self.passed, ledgers, self.desk.decisions, self.desk.audit)
         self.site = Litestar(
             route_handlers=ROUTES,
             dependencies={"desk": Provide(lambda: self.desk, sync_to_thread=False)},
@@ -255,6 +257,7 @@ class Application:
             group.create_task(_kept("admission", lambda: self.desk.admission.consume(self.bus)))
             group.create_task(_kept("webhooks", lambda: self.teller.run(self.bus)))
             group.create_task(_kept("expansion", lambda: expand(self.bus, self.desk.admission)))
+            group.create_task(_kept("auto-approval", lambda: self.auto_approval.run(self.bus)))
             group.create_task(_kept("orders", lambda: self.desk.decisions.orders.sweep()))
             group.create_task(_kept("models", lambda: self.desk.models.keep(self.engine)))
             group.create_task(_kept("lag", lambda: watch_lag(self.bus)))

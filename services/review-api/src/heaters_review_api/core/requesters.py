@@ -25,6 +25,8 @@ class Terms(BaseModel):
     """From where: hosts (`films.example`, `*.films.example`) or beginnings of addresses (`https://films.example/reels/`, `s3://films/`)."""
     webhook_secret: SecretStr | None = None
     """What signs their webhooks; without it a request may not name a callback."""
+    auto_rule: bool = True
+    """Whether their requests may approve clips by a rule, which nobody looks at before they are files."""
 
 
 ANYBODY = "*"
@@ -55,6 +57,8 @@ def objection(request: IngestRequest, terms: Terms, *, today: int, unfinished: i
         return f"{unfinished} of your videos are on their way, as many as may be at once"
     if request.options.callback is not None and terms.webhook_secret is None:
         return "a callback needs a secret that signs it: ask the operators for one (HEATERS_REQUESTERS)"
+    if request.options.auto_rule is not None and not terms.auto_rule:
+        return "your requests may not approve clips by a rule: ask the operators (HEATERS_REQUESTERS)"
     return None
 
 

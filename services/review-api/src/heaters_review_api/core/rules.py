@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from heaters_contracts.auto_rule import SYSTEM_ACTOR
+
 from heaters_review_api.core.states import CHANGEABLE, Action, ClipState, CutOperation, ReversalKind, Verdict
 from heaters_review_api.core.tables import Clip, CutRow, Decision
 
@@ -362,12 +364,17 @@ def _author(a: OnDecision) -> str:
     return a.parts[0].by
 
 
+def _may_turn(a: OnDecision) -> bool:
+    """One's own decisions, and those that no person made."""
+    return _author(a) in (a.by, SYSTEM_ACTOR)
+
+
 REVERSAL_RULES: dict[ReversalKind, tuple[Rule[OnDecision], ...]] = {
     "undo": (
         Rule("there_is_something_to_undo", lambda a: bool(a.parts), lambda _: "You have decided nothing to undo."),
         Rule(
             "decision_is_yours",
-            lambda a: _author(a) == a.by,
+            _may_turn,
             lambda a: f"This was decided by {_author(a)}; only they can undo it.",
         ),
         Rule(
@@ -381,7 +388,7 @@ REVERSAL_RULES: dict[ReversalKind, tuple[Rule[OnDecision], ...]] = {
         Rule("there_is_something_to_redo", lambda a: bool(a.parts), lambda _: "You have undone nothing to redo."),
         Rule(
             "decision_is_yours",
-            lambda a: _author(a) == a.by,
+            _may_turn,
             lambda a: f"This was decided by {_author(a)}; only they can redo it.",
         ),
         Rule(

@@ -1,6 +1,7 @@
 """The contract for other teams, as a page and as a document; made from this package alone, nothing comes from elsewhere."""
 
 import json
+import re
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -26,7 +27,7 @@ def _page() -> bytes:
     made = schemas()
     names = sorted(messages, key=lambda name: (name != "ingest.request.v1", name))
     links = "".join(f'<li><a href="#{escape(name)}">{escape(name)}</a></li>' for name in names)
-    rules = "".join(f"<dt>{escape(title)}</dt><dd>{escape(text)}</dd>" for title, text in RULES)
+    rules = "".join(f"<dt>{escape(title)}</dt><dd>{_said(text)}</dd>" for title, text in RULES)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Heaters: events</title>'
         '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/docs.css"></head><body><main>'
@@ -37,11 +38,16 @@ def _page() -> bytes:
     ).encode()
 
 
+def _said(text: str) -> str:
+    """A text of the document, whose names of things stand in backticks."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
+
+
 def _message(name: str, message: dict[str, Any], document: dict[str, Any], schema: dict[str, Any]) -> str:
     channel = document["channels"].get(name) or document["channels"]["ingest"]
     rows = "".join(
         f"<tr><td><code>{escape(path)}</code></td><td>{escape(kind.replace('`', ''))}</td><td>{'always' if always else ''}</td>"
-        f"<td>{escape(unit)}</td><td>{escape(said)}</td></tr>"
+        f"<td>{escape(unit)}</td><td>{_said(said)}</td></tr>"
         for path, kind, always, unit, said in fields(schema, schema)
     )
     examples = "".join(

@@ -1,5 +1,6 @@
 """The audit log's eye: every request that changed something, or took an export out, and what came of it."""
 
+import re
 from typing import Any
 
 from litestar.types import BeforeMessageSendHookHandler, Message, Scope
@@ -7,8 +8,8 @@ from litestar.types import BeforeMessageSendHookHandler, Message, Scope
 from heaters_review_api.accounts.audit import Audit, Deed
 from heaters_review_api.web.auth import UNREMARKED
 
-_EXPORTS = ("/download",)
-"""How the paths end that give files away."""
+_GIVEN_AWAY = re.compile(r"/api/exports/.+|.*/download")
+"""Paths that give files away."""
 
 
 def remarked(audit: Audit) -> BeforeMessageSendHookHandler:
@@ -23,7 +24,7 @@ def remarked(audit: Audit) -> BeforeMessageSendHookHandler:
         if principal is None or handler is None or handler.opt.get(UNREMARKED):
             return
         path = scope["path"]
-        if scope["method"] in {"GET", "HEAD", "OPTIONS"} and not path.endswith(_EXPORTS):
+        if scope["method"] in {"GET", "HEAD", "OPTIONS"} and not _GIVEN_AWAY.fullmatch(path):
             return
         client = scope.get("client")
         audit.put_down(

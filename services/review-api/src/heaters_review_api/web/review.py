@@ -1,6 +1,6 @@
 """Reviewing: what may be done, decisions on clips and cuts, undo and redo, groups, and the work that is handed out."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar import Request, get, post
@@ -161,12 +161,20 @@ async def _turned(desk: Desk, turned: Turned) -> views.Turned:
 
 @get("/api/decisions", guards=[REVIEWERS], tags=["review"])
 async def my_decisions(
-    desk: TheDesk, request: Asker, limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50
+    desk: TheDesk,
+    request: Asker,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    by: Annotated[
+        Literal["system:auto-approve"] | None,
+        QueryParameter(
+            description="what requests' rules have approved, which whoever reviews may undo; else one's own"
+        ),
+    ] = None,
 ) -> views.DecisionList:
     """What one has decided last, and which of it is undone or redone next."""
-    by = request.user.id
+    who = by or request.user.id
     rows: dict[UUID, list[Decision]] = {}
-    for row in await desk.queries.decisions_of(by, limit=limit):
+    for row in await desk.queries.decisions_of(who, limit=limit):
         rows.setdefault(row.decision_id, []).append(row)
     return views.DecisionList(
         items=[
@@ -179,8 +187,8 @@ async def my_decisions(
             )
             for id_, parts in rows.items()
         ],
-        undo=await desk.queries.to_undo(by),
-        redo=await desk.queries.to_redo(by),
+        undo=await desk.queries.to_undo(who),
+        redo=await desk.queries.to_redo(who),
     )
 
 
