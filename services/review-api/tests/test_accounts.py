@@ -1,5 +1,6 @@
 """Accounts: passwords, lock-out, sessions, tokens, and the log of who did what."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -242,6 +243,7 @@ async def test_every_deed_is_in_the_log_and_signs_of_life_are_not(guarded: Any, 
             entries = (await client.get("/api/audit", params={"actor": str(made.id)}, headers=ops)).json()["items"]
             if len(entries) == 3:
                 break
+            await asyncio.sleep(0.05)
         failures = (await client.get("/api/audit", params={"actor": "stranger"}, headers=ops)).json()["items"]
 
     assert [(one["action"], one["outcome"], one["via"]) for one in entries] == [

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 log = logging.getLogger("heaters.audit")
 
 _BATCH = 500
+_GATHER_S = 0.05
+"""Nobody waits for a deed to be written, and a transaction for each of them takes from those who wait for their verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,11 @@ class Audit:
         """Write what is put down, for ever; when it is cancelled, all of it first."""
         try:
             while True:
-                await self._write([await self._waiting.get(), *self._taken()])
+                first = await self._waiting.get()
+                try:
+                    await asyncio.sleep(_GATHER_S)
+                finally:
+                    await asyncio.shield(self._write([first, *self._taken()]))
         finally:
             if rest := self._taken():
                 await asyncio.shield(self._write(rest))

@@ -1,19 +1,19 @@
 """Rows in and out: loads the tables of videos, and writes what a fold changed."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 from heaters_contracts.ids import NIL
-from sqlalchemy import Enum, Row, Table, TypeDecorator, select
-from sqlalchemy.engine import Dialect
+from sqlalchemy import Table, Uuid, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heaters_review_api.core import tables as core
 from heaters_review_api.core.tables import Tables
 from heaters_review_api.db import bulk, schema
 from heaters_review_api.db.bulk import Statement
+from heaters_review_api.db.ready import Ready, ask
 
 Rows = dict[Any, Any]
 
@@ -31,63 +31,40 @@ _OF_A_VIDEO: tuple[tuple[Table, type[Any], Callable[[Tables], Rows], tuple[str, 
 """Table, row type, where a fold keeps the rows, and which fields make the key there."""
 
 
-def to_row(kind: type[Any], row: Row[Any]) -> Any:
+def to_row(kind: type[Any], row: Sequence[Any]) -> Any:
     """A row of the database, which begins with the columns of the kind's table, as the frozen row of the core."""
     return kind(*row[: len(kind.__struct_fields__)])
 
 
-class _Reader:
-    """Reads rows of a table in the driver's own form, converted as SQLAlchemy would: for what must come in one round."""
-
-    def __init__(self, table: Table, kind: type[Any], by: str, dialect: Dialect) -> None:
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        self.sql = f"SELECT {columns} FROM {table} WHERE {by} = ANY(%s)"  # noqa: S608 - names of our own tables and columns
-        self._kind = kind
-        self._convert = [
-            (n, convert)
-            for n, column in enumerate(table.columns)
-            if isinstance(column.type, Enum | TypeDecorator)
-            and (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
-        ]
-
-    def row(self, values: Sequence[Any]) -> Any:
-        """A row of the core."""
-        said = list(values)
-        for n, convert in self._convert:
-            said[n] = convert(said[n])
-        return self._kind(*said)
+def _of_videos(table: Table, by: str) -> Ready:
+    return Ready(select(table).where(table.c[by] == any_(bindparam("wanted", type_=ARRAY(Uuid())))))
 
 
-@cache
-def _readers(dialect: Dialect) -> tuple[_Reader, list[tuple[_Reader, Callable[[Tables], Rows], tuple[str, ...]]]]:
-    video = _Reader(schema.video, core.Video, "id", dialect)
-    return video, [
-        (_Reader(table, kind, "video_id", dialect), rows_of, key)
-        for table, kind, rows_of, key in _OF_A_VIDEO
-        if table is not schema.embedding
-    ]
+_VIDEOS = _of_videos(schema.video, "id")
+_OTHERS = [
+    (_of_videos(table, "video_id"), kind, rows_of, key)
+    for table, kind, rows_of, key in _OF_A_VIDEO
+    if table is not schema.embedding
+]
 
 
 async def load(connection: AsyncConnection, video_ids: Iterable[UUID]) -> dict[UUID, Tables]:
     """All rows of some videos, except embeddings, in one round to the server; a video that is not known yet is empty."""
-    wanted = list(video_ids)
-    found = {id_: Tables.empty(id_) for id_ in wanted}
-    videos, others = _readers(connection.dialect)
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    async with driver.pipeline():
-        answers = [await driver.execute(one.sql, (wanted,), prepare=True) for one in (videos, *(o for o, *_ in others))]
-    for values in await answers[0].fetchall():
-        video = videos.row(values)
+    values = {"wanted": list(video_ids)}
+    found = {id_: Tables.empty(id_) for id_ in values["wanted"]}
+    videos, *others = await ask(connection, (_VIDEOS, values), *((question, values) for question, *_ in _OTHERS))
+    for row in videos:
+        video = core.Video(*row)
         found[video.id].video = video
-    for (reader, rows_of, key), answer in zip(others, answers[1:], strict=True):
-        for values in await answer.fetchall():
-            row = reader.row(values)
-            rows_of(found[row.video_id])[_key(row, key)] = row
+    for (_, kind, rows_of, key), answer in zip(_OTHERS, others, strict=True):
+        for row in answer:
+            one = kind(*row)
+            rows_of(found[one.video_id])[_key(one, key)] = one
     if NIL in found:
-        for row in await connection.execute(select(schema.stage)):
-            found[NIL].stages[row.name] = to_row(core.Stage, row)
-        for row in await connection.execute(select(schema.search_model)):
-            found[NIL].search_models[row.model, row.strategy] = to_row(core.SearchModel, row)
+        for stage in await connection.execute(select(schema.stage)):
+            found[NIL].stages[stage.name] = to_row(core.Stage, stage)
+        for model in await connection.execute(select(schema.search_model)):
+            found[NIL].search_models[model.model, model.strategy] = to_row(core.SearchModel, model)
     return found
 
 

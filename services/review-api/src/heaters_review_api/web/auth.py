@@ -158,7 +158,8 @@ def require_same_origin(connection: ASGIConnection[Any, Any, Any, Any], settings
 def may(*roles: Role) -> Any:
     """A guard: whoever has one of the roles may."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    # Not a plain function: the framework would send every request through a thread for it.
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         principal: Principal = connection.user
         if not principal.roles & set(roles):
             raise Problem(

@@ -13,7 +13,7 @@ from heaters_review_api.db.queries.clips import (
 from heaters_review_api.db.queries.decisions import DecisionReads
 from heaters_review_api.db.queries.history import Change, HistoryReads
 from heaters_review_api.db.queries.uploads import Uploads
-from heaters_review_api.db.queries.videos import VideoInList, VideoReads
+from heaters_review_api.db.queries.videos import Page, VideoInList, VideoReads
 
 __all__ = [
     "CLIP_ORDERS",
@@ -23,6 +23,7 @@ __all__ = [
     "ClipCursor",
     "ClipOfVideo",
     "ClipOrder",
+    "Page",
     "Queries",
     "VideoInList",
     "Wanted",

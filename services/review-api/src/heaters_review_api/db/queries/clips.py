@@ -1,15 +1,15 @@
 """Clips: one, several, and lists of them in each order, cut by key and never by offset."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from heaters_contracts.fact import Lane
 from heaters_contracts.facts.clip import Label
 from heaters_contracts.objects import ObjectRef
-from sqlalchemy import Text, and_, bindparam, cast, func, select, text, tuple_
+from sqlalchemy import Text, Uuid, and_, any_, bindparam, cast, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from heaters_review_api.core import tables as core
@@ -17,6 +17,7 @@ from heaters_review_api.core.measures import Measures
 from heaters_review_api.core.states import ClipState
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
+from heaters_review_api.db.ready import Ready
 from heaters_review_api.db.rows import to_row
 
 _v, _c, _d = schema.video.c, schema.clip.c, schema.decision.c
@@ -39,6 +40,12 @@ class ClipOfVideo:
     lane: Lane
     version: int
     """The video's, read in the same statement as the clip: a decision on both is a decision on one state."""
+
+    @classmethod
+    def of(cls, clip: core.Clip, video: core.Video) -> Self:
+        """A clip beside its video, of one moment."""
+        base = (video.time_base_num, video.time_base_den) if video.time_base_num and video.time_base_den else None
+        return cls(clip, video.title, base, video.frame_table, video.lane, video.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +105,14 @@ _ORDERS: dict[ClipOrder, tuple[Any, ...]] = {
     "video": (_c.video_sequence, _c.start_frame, _c.id),
     "oldest": (_c.opened_sequence, _c.id),
     "least_certain": (_c.certainty, _c.id),
+    "shortest": (_c.end_frame - _c.start_frame, _c.id),
+    "longest": (_c.end_frame - _c.start_frame, _c.id),
     **{f"least_{name}": (func.coalesce(_c[name], _LAST), _c.id) for name in MEASURES},
     **{f"most_{name}": (func.coalesce(-_c[name], _LAST), _c.id) for name in MEASURES},
 }
 CLIP_ORDERS = tuple(_ORDERS)
+_BACKWARDS = {"longest"}
+"""Read from the end of the index."""
 
 ClipCursor = tuple[int, int, UUID]
 """Place in the order of clips: the video's sequence, the first frame, the clip."""
@@ -111,12 +122,17 @@ _CLIPS = select(
     schema.clip, _v.title, _v.time_base_num, _v.time_base_den, _v.frame_table, _v.lane, _v.version
 ).join_from(schema.clip, schema.video, _c.video_id == _v.id)
 _CLIP = _CLIPS.where(_c.id == bindparam("clip_id"))
-_CLIP_AND_DECISION = (
+_READY_CLIP = Ready(_CLIP)
+_CLIPS_BY_ID = Ready(_CLIPS.where(_c.id == any_(bindparam("clip_ids", type_=ARRAY(Uuid())))))
+_CLIP_AND_DECISION = Ready(
     _CLIP.add_columns(*schema.decision.c)
     .outerjoin(schema.decision, and_(_d.clip_id == _c.id, _d.idempotency_key == bindparam("key")))
     .order_by(_d.sequence)
     .limit(1)
 )
+_WAITING = select(_c.id).where(text("state = 'pending_review'")).limit(_MOST_COUNTED).subquery()
+_HOW_MANY_WAIT = Ready(select(func.count()).select_from(_WAITING))
+_CLIP_COLUMNS, _DECISION_COLUMNS = len(schema.clip.c), len(schema.decision.c)
 
 
 class ClipReads(Reads):
@@ -124,17 +140,17 @@ class ClipReads(Reads):
 
     async def clip(self, clip_id: UUID) -> ClipOfVideo | None:
         """One clip, whether it is still live or not."""
-        found = await self._all(_CLIP, clip_id=clip_id)
+        (found,) = await self._ask((_READY_CLIP, {"clip_id": clip_id}))
         return _clip_of_video(found[0]) if found else None
 
     async def clip_and_decision(
         self, clip_id: UUID, idempotency_key: str
     ) -> tuple[ClipOfVideo | None, core.Decision | None]:
         """One clip, and what was decided about it under a client's key: of one moment, so that neither can come between."""
-        found = await self._all(_CLIP_AND_DECISION, clip_id=clip_id, key=idempotency_key)
+        (found,) = await self._ask((_CLIP_AND_DECISION, {"clip_id": clip_id, "key": idempotency_key}))
         if not found:
             return None, None
-        decided = found[0][-len(schema.decision.c) :]
+        decided = found[0][-_DECISION_COLUMNS:]
         return _clip_of_video(found[0]), core.Decision(*decided) if decided[0] is not None else None
 
     async def clips(
@@ -159,15 +175,20 @@ class ClipReads(Reads):
     ) -> list[Any]:
         """Rows of the order's keys, of which the last is the clip's id: a list of clips at its cheapest."""
         keys = _ORDERS[order]
-        query = select(*keys).where(*wanted.conditions())
+        query, back = select(*keys).where(*wanted.conditions()), order in _BACKWARDS
         if after is not None:
-            query = query.where(tuple_(*keys) > tuple_(*after))
-        return list(await self._all(query.order_by(*keys).limit(limit)))
+            query = query.where(tuple_(*keys) < tuple_(*after) if back else tuple_(*keys) > tuple_(*after))
+        return list(await self._all(query.order_by(*(key.desc() if back else key for key in keys)).limit(limit)))
 
     async def clips_by_id(self, clip_ids: Collection[UUID]) -> dict[UUID, ClipOfVideo]:
         """Several clips at once."""
-        found = await self._all(_CLIPS.where(_c.id.in_(clip_ids)))
-        return {row.id: _clip_of_video(row) for row in found}
+        (found,) = await self._ask((_CLIPS_BY_ID, {"clip_ids": list(clip_ids)}))
+        return {one.clip.id: one for one in map(_clip_of_video, found)}
+
+    async def handed(self, clip_ids: Collection[UUID]) -> tuple[dict[UUID, ClipOfVideo], int]:
+        """Clips that were just handed out, and how many wait in all, as `pending` counts them; in one round."""
+        found, ((waiting,),) = await self._ask((_CLIPS_BY_ID, {"clip_ids": list(clip_ids)}), (_HOW_MANY_WAIT, {}))
+        return {one.clip.id: one for one in map(_clip_of_video, found)}, int(waiting)
 
     async def labels(self, clip_ids: Collection[UUID]) -> list[tuple[UUID, str, str, tuple[Label, ...]]]:
         """What models see in clips: clip, model, strategy, labels. Models that classify nothing are not among them."""
@@ -178,8 +199,8 @@ class ClipReads(Reads):
 
     async def pending(self) -> int:
         """How many clips wait for a verdict; counted up to ten thousand, for nobody waits for the rest of the count."""
-        some = select(_c.id).where(_c.state == ClipState.PENDING_REVIEW).limit(_MOST_COUNTED).subquery()
-        return int((await self._all(select(func.count()).select_from(some)))[0][0])
+        (((waiting,),),) = await self._ask((_HOW_MANY_WAIT, {}))
+        return int(waiting)
 
     async def clips_at(self, video_id: UUID, frame: int) -> list[core.Clip]:
         """The live clips that a frame lies in, or that end at it, in order."""
@@ -218,6 +239,7 @@ class ClipReads(Reads):
         return [row[0] for row in await self._all(query)]
 
 
-def _clip_of_video(row: Any) -> ClipOfVideo:
-    base = (row.time_base_num, row.time_base_den) if row.time_base_num else None
-    return ClipOfVideo(to_row(core.Clip, row), row.title, base, row.frame_table, row.lane, row.version)
+def _clip_of_video(row: Sequence[Any]) -> ClipOfVideo:
+    title, base_num, base_den, frame_table, lane, version = row[_CLIP_COLUMNS : _CLIP_COLUMNS + 6]
+    base = (base_num, base_den) if base_num else None
+    return ClipOfVideo(to_row(core.Clip, row), title, base, frame_table, lane, version)

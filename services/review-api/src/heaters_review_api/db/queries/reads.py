@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from heaters_review_api.db.ready import Asked, ask
 
 
 class Reads:
@@ -29,3 +32,16 @@ class Reads:
         async with self._reads.connect() as connection:
             rows: Sequence[Any] = (await connection.execute(query, values)).all()
             return rows
+
+    async def _ask(self, *asked: Asked) -> list[list[Sequence[Any]]]:
+        """The rows of each question, in one round to the server."""
+        try:
+            async with self._reads.connect() as connection:
+                try:
+                    return await ask(connection, *asked)
+                except psycopg.Error:
+                    await connection.invalidate()
+                    raise
+        except psycopg.Error:
+            # The slow way knows what to do about a broken connection, and says what is wrong in its own words.
+            return [[tuple(row) for row in await self._all(one.statement, **values)] for one, values in asked]

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import Table, Uuid, and_, any_, bindparam, func, select, text, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from heaters_review_api.core import tables as core
 from heaters_review_api.core.states import ClipState, VideoState
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
+from heaters_review_api.db.ready import Ready
 from heaters_review_api.db.rows import to_row
 
 _v, _c, _s = schema.video.c, schema.clip.c, schema.segment.c
@@ -24,13 +26,65 @@ class VideoInList:
     clips: dict[ClipState, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All that is known of one video; of a very long one the first clips."""
+
+    video: core.Video
+    clips: list[core.Clip]
+    """The live ones, by start; one more than was asked for, where there are more."""
+    segments: list[core.Segment]
+    cuts: list[core.CutRow]
+    events: list[core.Event]
+    """Every fact, in order."""
+    failures: list[core.Failure]
+    """Open ones, the newest first."""
+    discarded: list[core.Discarded]
+
+
+def _of_one(table: Table, *where: Any, by: Any, most: Any = None) -> Ready:
+    return Ready(select(table).where(table.c.video_id == bindparam("video_id"), *where).order_by(by).limit(most))
+
+
+_cut, _event, _failure, _discarded = schema.cut.c, schema.event.c, schema.failure.c, schema.discarded.c
+_VIDEO = Ready(select(schema.video).where(_v.id == bindparam("video_id")))
+_PARTS = (
+    (core.Clip, _of_one(schema.clip, _c.live, by=_c.start_frame, most=bindparam("most"))),
+    (core.Segment, _of_one(schema.segment, by=_s.index)),
+    (core.CutRow, _of_one(schema.cut, by=_cut.frame)),
+    (core.Event, _of_one(schema.event, by=_event.sequence)),
+    (core.Failure, _of_one(schema.failure, _failure.open, by=_failure.sequence.desc(), most=bindparam("most"))),
+    (core.Discarded, _of_one(schema.discarded, by=_discarded.key)),
+)
+
+
+_COUNTED = (
+    select(_c.state, func.count().label("clips")).where(_c.video_id == _v.id, _c.live).group_by(_c.state).lateral()
+)
+_COUNTS = Ready(
+    select(_v.id, _COUNTED.c.state, _COUNTED.c.clips)
+    .join_from(schema.video, _COUNTED, true())
+    .where(_v.id == any_(bindparam("video_ids", type_=ARRAY(Uuid()))))
+)
+"""Video by video: for many at once, the planner may choose to read all clips of all videos."""
+
+
 class VideoReads(Reads):
     """What is asked about videos."""
 
     async def video(self, video_id: UUID) -> core.Video | None:
         """One video, as far as anything is known of it."""
-        found = await self._all(select(schema.video).where(_v.id == video_id))
-        return to_row(core.Video, found[0]) if found else None
+        (found,) = await self._ask((_VIDEO, {"video_id": video_id}))
+        return core.Video(*found[0]) if found else None
+
+    async def page(self, video_id: UUID, *, clips: int) -> Page | None:
+        """Everything of one video, of one moment as far as one round to the server goes."""
+        values = {"video_id": video_id, "most": clips + 1}
+        (video, *parts) = await self._ask((_VIDEO, values), *((question, values) for _, question in _PARTS))
+        if not video:
+            return None
+        rows = [[kind(*row) for row in part] for (kind, _), part in zip(_PARTS, parts, strict=True)]
+        return Page(core.Video(*video[0]), *rows)
 
     async def videos_by_id(self, video_ids: Collection[UUID]) -> dict[UUID, core.Video]:
         """Several videos at once."""
@@ -70,13 +124,9 @@ class VideoReads(Reads):
 
     async def clip_counts(self, video_ids: Collection[UUID]) -> dict[UUID, dict[ClipState, int]]:
         """How many live clips of each video are in each state."""
-        query = (
-            select(_c.video_id, _c.state, func.count())
-            .where(_c.video_id.in_(video_ids), _c.live)
-            .group_by(_c.video_id, _c.state)
-        )
+        (found,) = await self._ask((_COUNTS, {"video_ids": list(video_ids)}))
         counts: dict[UUID, dict[ClipState, int]] = {}
-        for video_id, state, count in await self._all(query):
+        for video_id, state, count in found:
             counts.setdefault(video_id, {})[state] = count
         return counts
 
