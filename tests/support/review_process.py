@@ -148,5 +148,5 @@ class ReviewProcess:
         for name, value in self.settings.model_dump(exclude={"lanes"}).items():
             if value not in (None, ()):
                 text = value.get_secret_value() if isinstance(value, SecretStr) else value
-                said[f"HEATERS_{name.upper()}"] = str(text)
+                said[f"HEATERS_{name.upper()}"] = ",".join(text) if isinstance(text, tuple) else str(text)
         return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}

@@ -16,9 +16,10 @@ import httpx
 import nats
 import psutil
 import pytest
+from collector import Collector, Span, collecting
 from desk import embedded, failure, footage, in_review, send, wait_for, whole
 from heaters_contracts.fact import subject_of
-from heaters_contracts.pipeline import CONSUMERS, FACTS_STREAM
+from heaters_contracts.pipeline import CONSUMERS, FACTS_STREAM, PIPELINE, SERVICES
 from heaters_edges.delivery import PULL_S
 from heaters_local.client import Api, ApiError
 from heaters_local.state import Home, State
@@ -45,9 +46,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, site: tuple[str, Path]) -> Iterator[tuple[Api, State]]:
-    allowed = site[0].removeprefix("http://")
-    with whole(tmp_path_factory.mktemp("home"), allow_hosts=allowed, retry_base_s="0.2", master="false") as both:
+def collector() -> Iterator[Collector]:
+    with collecting() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, site: tuple[str, Path], collector: Collector
+) -> Iterator[tuple[Api, State]]:
+    wishes = {"allow_hosts": site[0].removeprefix("http://"), "otlp_endpoint": collector.endpoint}
+    with whole(tmp_path_factory.mktemp("home"), retry_base_s="0.2", master="false", **wishes) as both:
         yield both
 
 
@@ -248,6 +257,34 @@ def test_a_private_address_is_refused(api: Api, url: str) -> None:
     assert told["attempts"] == 1
 
 
+def test_hostile_files_end_with_a_reason_and_nothing_beside_them_is_read(api: Api, tmp_path: Path) -> None:
+    other = render_film(tmp_path / "other.mp4", FilmKind(frames=40))
+    whole_film = other.read_bytes()
+    hostile = {
+        "list.mp4": f"ffconcat version 1.0\nfile {other}\n".encode(),
+        "list-with-protocol.mp4": f"ffconcat version 1.0\nfile 'file:{other}'\n".encode(),
+        "playlist.mp4": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{other}\n#EXT-X-ENDLIST\n".encode(),
+        "passwords.m3u8": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
+        "page.mp4": b"<html><script>alert(1)</script></html>",
+        "picture.mp4": b"\x89PNG\r\n\x1a\n" + b"\0" * 500,
+        "archive.mp4": b"PK\x03\x04" + b"\0" * 500,
+        "noise.mp4": bytes(range(256)) * 64,
+        "headless.mp4": whole_film[len(whole_film) // 2 :],
+        "beginning.mp4": whole_film[:200],
+    }
+    sent = {}
+    for name, content in hostile.items():
+        (tmp_path / name).write_bytes(content)
+        sent[name] = send(api, tmp_path / name)
+
+    told = {name: failure(api, video_id) for name, video_id in sent.items()}
+
+    assert {name: one["stage"] for name, one in told.items()} == dict.fromkeys(hostile, "plan")
+    assert {name: one["failure_class"] for name, one in told.items()} == dict.fromkeys(hostile, "bad_input")
+    assert all(one["reason"] and "root:" not in one["reason"] for one in told.values())
+    assert all(str(tmp_path) not in one["reason"] for one in told.values())
+
+
 def test_a_sound_without_a_picture_is_refused_by_the_plan(api: Api, tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
         sound.setnchannels(1)
@@ -320,6 +357,43 @@ def test_an_idle_service_needs_little_memory(running: tuple[Api, State], reviewe
 def tree_bytes(pid: int) -> int:
     root = psutil.Process(pid)
     return sum(process.memory_full_info().pss for process in (root, *root.children(recursive=True)))
+
+
+# --- one trace, from the request to the embedding ------------------------------------------------------------------------
+
+
+def test_one_trace_leads_from_the_request_across_a_persons_approval_to_the_embedding(
+    api: Api, reviewed: str, collector: Collector
+) -> None:
+    clip = api.video(reviewed)["clips_list"][0]
+    stages = {work.name for work in PIPELINE} - {"store_master", "reembed"}
+
+    def traced() -> dict[str, Span] | None:
+        """The spans of the trace that the film's request began, by id, once the last stage's have come."""
+        for asked in [one for one in collector.spans if one.name == "download"]:
+            trace = {one.id: one for one in collector.spans if one.trace == asked.trace}
+            strays = [one for one in trace.values() if one.parent and one.parent not in trace]
+            if {one.name for one in trace.values()} >= stages and not strays:
+                return trace
+        return None
+
+    trace = wait_for(traced, "a whole trace", within_s=30)
+    approvals = [one for one in trace.values() if one.name == "clip.approved"]
+    roots = [one for one in trace.values() if not one.parent]
+
+    def ancestors(one: Span) -> list[str]:
+        here = [one.name] if one.name in {*stages, "clip.approved", "POST"} else []
+        return [*here, *(ancestors(trace[one.parent]) if one.parent in trace else [])]
+
+    embedded_after = [ancestors(one) for one in trace.values() if one.name == "embed"]
+    assert clip["state"] == "embedded"
+    assert [(root.service, root.name) for root in roots] == [("heaters-review-api", "POST")]
+    assert {one.service for one in trace.values()} == {f"heaters-{service}" for service in SERVICES}
+    assert embedded_after
+    assert all(names == ["embed", "keyframe", "export", "clip.approved", "POST"] for names in embedded_after)
+    assert approvals
+    assert all(one.links and one.links[0] != one.trace for one in approvals), "the person's own request is linked to"
+    assert collector.refused == []
 
 
 # --- failures are replayable, stages can rest ----------------------------------------------------------------------------

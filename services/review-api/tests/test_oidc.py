@@ -1,5 +1,6 @@
 """Sign-in at an identity provider, against a small real one: what goes well, and every way in which it must not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from heaters_local.servers import free_port
+from heaters_review_api.accounts.oidc import NotVouchedFor, Provider
 from heaters_review_api.accounts.principals import Role
 from identity_provider import IdentityProvider, serving
 from joserfc.jwk import OctKey, RSAKey
@@ -24,24 +26,28 @@ async def provider() -> AsyncIterator[IdentityProvider]:
 async def desk(migrated: Any, start: Any, provider: IdentityProvider) -> AsyncIterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # the library rightly refuses a provider without TLS
-        settings = migrated.model_copy(
-            update={
-                "token": None,
-                "sign_ins_per_min": 6000,
-                "oidc_issuer": provider.issuer,
-                "oidc_client_id": provider.client_id,
-                "oidc_client_secret": SecretStr(provider.client_secret),
-                "oidc_roles": (("video-reviewers", Role.REVIEWER), ("video-leads", Role.LEAD)),
-                "public_url": "http://desk.example",
-            }
-        )
-        async with start(settings) as one:
+        async with start(oidc_settings(migrated, provider)) as one:
             yield one
+
+
+def oidc_settings(migrated: Any, provider: IdentityProvider, **more: Any) -> Any:
+    return migrated.model_copy(
+        update={
+            "token": None,
+            "sign_ins_per_min": 6000,
+            "oidc_issuer": provider.issuer,
+            "oidc_client_id": provider.client_id,
+            "oidc_client_secret": SecretStr(provider.client_secret),
+            "oidc_roles": (("video-reviewers", Role.REVIEWER), ("video-leads", Role.LEAD)),
+            "public_url": "http://desk.example",
+            **more,
+        }
+    )
 
 
 @pytest.fixture(autouse=True)
 def honest(provider: IdentityProvider) -> None:
-    provider.claims, provider.algorithm, provider.published = {}, "RS256", []
+    provider.claims, provider.algorithm, provider.published, provider.document = {}, "RS256", [], {}
 
 
 @asynccontextmanager
@@ -185,3 +191,63 @@ async def test_a_code_without_its_verifier_is_worth_nothing(desk: Any, provider:
 
     assert answer.status_code == 401
     assert provider.refusals[-1] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"jwks_uri": "{inner}/keys"}, "Forbidden"),
+        ({"jwks_uri": "http://169.254.169.254/latest/meta-data"}, "Forbidden"),
+        ({"jwks_uri": "http://localhost:{port}/keys"}, "Forbidden"),
+        ({"jwks_uri": "file:///etc/passwd"}, "not https"),
+        ({"token_endpoint": "gopher://127.0.0.1/"}, "not https"),
+        ({"authorization_endpoint": "javascript:alert(1)"}, "not https"),
+        ({"issuer": "https://somebody-else.example"}, "speaks for"),
+        ({"padding": "a" * 2_000_000}, "TooMuch"),
+    ],
+)
+async def test_a_provider_that_names_other_machines_is_not_followed_there(
+    migrated: Any, start: Any, provider: IdentityProvider, document: dict[str, str], said: str
+) -> None:
+    reached: list[str] = []
+    async with inner_machine(reached) as port:
+        inner = f"http://127.0.0.1:{port}"
+        provider.document = {name: one.format(inner=inner, port=port) for name, one in document.items()}
+        with pytest.raises(NotVouchedFor, match=said):
+            await Provider(oidc_settings(migrated, provider)).depart()
+
+    assert reached == []
+
+
+async def test_a_code_is_sent_to_no_other_machine_of_the_private_network(
+    migrated: Any, provider: IdentityProvider
+) -> None:
+    reached: list[str] = []
+    async with inner_machine(reached) as port:
+        provider.document = {"token_endpoint": f"http://127.0.0.1:{port}/token"}
+        refused = Provider(oidc_settings(migrated, provider))
+        allowed = Provider(oidc_settings(migrated, provider, oidc_hosts=(f"127.0.0.1:{port}",)))
+
+        with pytest.raises(NotVouchedFor, match="Forbidden"):
+            await refused.arrive("a-code", verifier="v", nonce="n")
+        before = list(reached)
+        with pytest.raises(NotVouchedFor):
+            await allowed.arrive("a-code", verifier="v", nonce="n")
+
+    assert before == []
+    assert len(reached) == 1
+
+
+@asynccontextmanager
+async def inner_machine(reached: list[str]) -> AsyncIterator[int]:
+    """A machine that notes who comes."""
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append((await reader.readline()).decode())
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]

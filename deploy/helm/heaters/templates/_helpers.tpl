@@ -60,6 +60,10 @@ capabilities: {drop: [ALL]}
 - {name: HEATERS_OIDC_CLIENT_ID, value: {{ $v.signIn.clientId | quote }}}
 - {name: HEATERS_OIDC_ROLES, value: {{ $v.signIn.roles | quote }}}
 - {name: HEATERS_OIDC_ROLES_CLAIM, value: {{ $v.signIn.rolesClaim | quote }}}
+{{- if $v.cdn.url }}
+- {name: HEATERS_CDN_URL, value: {{ $v.cdn.url | quote }}}
+{{ include "heaters.secret" (dict "name" "HEATERS_CDN_KEY" "secret" $v.cdn.existingSecret "key" "signing-key") }}
+{{- end }}
 {{- if $v.signIn.existingSecret }}
 {{ include "heaters.secret" (dict "name" "HEATERS_OIDC_CLIENT_SECRET" "secret" $v.signIn.existingSecret "key" "client-secret") }}
 {{- end }}
@@ -129,7 +133,7 @@ spec:
       image: "{{ $v.image.registry }}/heaters-{{ .stage.service }}:{{ $v.image.tag }}"
       imagePullPolicy: {{ $v.image.pullPolicy }}
       securityContext: {{- include "heaters.containerSecurity" . | nindent 8 }}
-      ports: [{name: http, containerPort: 8080}]
+      ports: [{name: http, containerPort: 8080, protocol: TCP}]
       env: {{- include "heaters.env" (dict "root" .root "user" .stage.service) | nindent 8 }}
         - {name: HEATERS_STAGES, value: {{ .stage.name }}}
         - {name: HEATERS_LANES, value: {{ .lane }}}

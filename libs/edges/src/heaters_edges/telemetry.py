@@ -14,7 +14,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -120,12 +120,27 @@ def start(service: str, settings: Settings) -> None:
 
 @contextmanager
 def span(
-    name: str, *, parent: str | None = None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int
+    name: str,
+    *,
+    parent: str | None = None,
+    linked: bool = False,
+    kind: SpanKind = SpanKind.INTERNAL,
+    **attributes: str | int,
 ) -> Iterator[None]:
-    """A span around some work; `parent` is a traceparent header from elsewhere."""
+    """A span around some work.
+
+    Args:
+        name: of the work.
+        parent: a traceparent header from elsewhere; without one, the span belongs to the current one.
+        linked: whether the span that is current here, of another trace than the parent's, is linked to.
+        kind: of span.
+        **attributes: of the span.
+    """
     context = _propagator.extract({"traceparent": parent}) if parent else None
+    here = trace.get_current_span().get_span_context()
+    links = [Link(here)] if linked and here.is_valid else []
     with _tracer.start_as_current_span(
-        name, context=context, kind=kind, attributes=attributes, record_exception=True
+        name, context=context, kind=kind, attributes=attributes, links=links, record_exception=True
     ) as current:
         try:
             yield

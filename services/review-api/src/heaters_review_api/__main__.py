@@ -21,6 +21,7 @@ from heaters_review_api.db.migrate import migrate
 from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
 from heaters_review_api.ops import command as ops
 from heaters_review_api.settings import Settings
+from heaters_review_api.web.connection import patient
 
 
 class Server(uvicorn.Server):
@@ -35,6 +36,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            http=patient(settings.client_patience_s),
             proxy_headers=False,  # the application looks at them itself, and believes named proxies only
             lifespan="on",
             timeout_graceful_shutdown=1,

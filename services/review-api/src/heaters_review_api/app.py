@@ -55,10 +55,12 @@ from heaters_review_api.search.asking import Asking
 from heaters_review_api.search.finder import Finder
 from heaters_review_api.search.models import Models
 from heaters_review_api.settings import Settings
+from heaters_review_api.signing import signer_of
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
 from heaters_review_api.uploads import Uploads, uploads_chore
 from heaters_review_api.web import (
+    cdn,
     clips,
     events,
     exports,
@@ -100,6 +102,7 @@ ROUTES = [
     *videos.HANDLERS,
     *screen.HANDLERS,
     *clips.HANDLERS,
+    *cdn.HANDLERS,
     *review.HANDLERS,
     *uploads.HANDLERS,
     *search.HANDLERS,
@@ -193,6 +196,7 @@ class Application:
             indexes=Indexes(self.engine),
             maintenance=Maintenance(chores),
             doctor=Doctor(self.bus, self.engine, store, objects, self.passed),
+            signer=signer_of(settings),
             eraser=Eraser(self.bus, self.engine, store, queries, self.passed, objects, clips_kept, timeout_s=wait_s),
             models=Models(self.bus, searches, asking, self.passed, timeout_s=wait_s),
         )
@@ -211,7 +215,10 @@ class Application:
             middleware=[DefineMiddleware(Authentication, gate=self.desk.gate, settings=settings)],
             exception_handlers=problems.HANDLERS,
             before_send=[
-                adds_security(settings.s3_public_endpoint or settings.s3_endpoint),
+                adds_security(
+                    settings.s3_public_endpoint or settings.s3_endpoint,
+                    self.desk.signer.origin if self.desk.signer else "",
+                ),
                 remarks.remarked(self.desk.audit),
             ],
             lifespan=[self._lifespan],

@@ -10,6 +10,8 @@ from typing import Protocol
 from uuid import UUID
 
 from heaters_edges.bus import Progress
+from heaters_edges.telemetry import REGISTRY
+from prometheus_client import Histogram
 from sqlalchemy.exc import SQLAlchemyError
 
 from heaters_review_api.db.passed import Passed
@@ -22,6 +24,13 @@ _POLL_S = 1.0
 _REST_PER_WATCHER_S = 0.000_2
 
 log = logging.getLogger(__name__)
+
+BEHIND = Histogram(
+    "heaters_live_seconds",
+    "Time from a fact until those who watch are told of it",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+    registry=REGISTRY,
+)
 
 
 class ChangeLog(Protocol):
@@ -148,6 +157,8 @@ class Changes:
                 log.warning("changes were not read yet", extra={"reason": str(problem)})
                 await asyncio.sleep(_POLL_S)
                 continue
+            if changes:
+                BEHIND.observe(max(0.0, time.time() - changes[-1].at.timestamp()))
             self._changes += changes
             self._last = changes[-1].sequence if len(changes) == _PAGE else up_to
             if (surplus := len(self._changes) - self._kept) > self._kept // 4:

@@ -22,6 +22,7 @@ class Settings(EdgeSettings):
         ge=0,
         description="how long a query waits for a lock that another session holds, before the answer is 503; 0: for ever",
     )
+    slow_query_s: float = Field(1, gt=0, description="a statement to Postgres that takes longer is told in the log")
     token: SecretStr | None = Field(
         None,
         min_length=8,
@@ -51,6 +52,15 @@ class Settings(EdgeSettings):
     oidc_roles: Annotated[tuple[tuple[str, Role], ...], NoDecode] = Field(
         (), description="OpenID Connect: group=role, parted by commas; who has no role may not come in"
     )
+    oidc_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="OpenID Connect: private hosts, host:port or ranges that the provider may name beside its own, parted by commas",
+    )
+    client_patience_s: float = Field(
+        20,
+        gt=0,
+        description="how long a slow client is waited for: for the head of its request, and then a second for each KiB of its body",
+    )
     upload_limit_bytes: int = Field(20 * 1024**3, gt=0, description="size limit of one uploaded file")
     upload_part_bytes: int = Field(
         16 * 1024**2, ge=5 * 1024**2, le=5 * 1024**3, description="size of the parts in which large files are uploaded"
@@ -71,6 +81,18 @@ class Settings(EdgeSettings):
     frames_cache_bytes: int = Field(64 * 1024**2, ge=0, description="memory for pictures of single frames")
     ledgers_kept: int = Field(512, ge=1, description="packet indexes and frame tables that are kept in memory")
     download_expires_s: int = Field(300, ge=1, description="how long the address of an export may be used")
+    cdn_url: str | None = Field(
+        None,
+        description="a caching proxy in front of this desk that browsers fetch clips from, https://host; none without it",
+    )
+    cdn_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="what the addresses of clips at HEATERS_CDN_URL are signed with; all replicas have the same",
+    )
+    cdn_expires_s: int = Field(
+        3600, ge=2, description="how long such an address may be used; for half of it everybody is given the same"
+    )
     cut_distance_frames: int = Field(
         6, ge=1, description="the shortest clip that a person may make by adding or moving a cut"
     )
@@ -104,13 +126,13 @@ class Settings(EdgeSettings):
         """The terms of requesters, by name."""
         return {} if self.requesters is None else _read_terms(self.requesters)
 
-    @field_validator("webhook_hosts")
+    @field_validator("webhook_hosts", "oidc_hosts")
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         AddressPolicy.parse(value)
         return value
 
-    @field_validator("trusted_proxies", "webhook_hosts", mode="before")
+    @field_validator("trusted_proxies", "webhook_hosts", "oidc_hosts", mode="before")
     @classmethod
     def _parted_by_commas(cls, value: Any) -> Any:
         return tuple(filter(None, (p.strip() for p in value.split(",")))) if isinstance(value, str) else value
@@ -137,8 +159,18 @@ class Settings(EdgeSettings):
             "HEATERS_OIDC_ROLES": self.oidc_roles,
         }
         missing = [name for name, said in parts.items() if not said]
+        if self.oidc_issuer and not self.oidc_issuer.startswith(("https://", "http://")):
+            raise ValueError("HEATERS_OIDC_ISSUER must begin with https://")
         if self.oidc_issuer and (missing or not self.public_url):
             raise ValueError(f"sign-in by OpenID Connect needs {', '.join(missing or ['HEATERS_PUBLIC_URL'])}, too")
+        return self
+
+    @model_validator(mode="after")
+    def _cdn_is_whole(self) -> Self:
+        if self.cdn_url and not self.cdn_url.startswith(("https://", "http://")):
+            raise ValueError("HEATERS_CDN_URL must begin with https://")
+        if bool(self.cdn_url) != bool(self.cdn_key):
+            raise ValueError("HEATERS_CDN_URL and HEATERS_CDN_KEY go together")
         return self
 
     @property

@@ -1,5 +1,6 @@
 """How a decision is told: on exactly the version of its video that it was validated against, again and again until it is, or refused."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,11 +10,15 @@ from uuid import UUID
 from heaters_contracts.fact import Fact, Lane, Told, tell
 from heaters_edges import telemetry
 from heaters_edges.bus import Ack, Stale
+from heaters_edges.telemetry import REGISTRY
+from prometheus_client import Counter
 
 from heaters_review_api.core.rules import Refusal
 from heaters_review_api.db.passed import Passed
 
 TRIES = 8
+DECISIONS = Counter("heaters_decisions", "Facts that people's decisions led to", ["type"], registry=REGISTRY)
+_MOST_TRACES = 10_000
 
 
 class Publisher(Protocol):
@@ -69,12 +74,18 @@ class Wish:
     cause: UUID | None = None
 
 
+TraceOf = Callable[[UUID], Awaitable[str | None]]
+"""The traceparent of a video's first fact."""
+
+
 class Teller:
     """Tells decisions, and waits until the tables show them."""
 
-    def __init__(self, bus: Publisher, passed: Passed, *, timeout_s: float) -> None:
+    def __init__(self, bus: Publisher, passed: Passed, trace_of: TraceOf, *, timeout_s: float) -> None:
         self._bus = bus
         self._passed = passed
+        self._trace_of = trace_of
+        self._traces: OrderedDict[UUID, str | None] = OrderedDict()
         self._timeout_s = timeout_s
 
     async def tell(self, make: Callable[[], Awaitable[Wish | None]]) -> int | None:
@@ -98,20 +109,31 @@ class Teller:
         raise self.restless()
 
     async def say(self, wish: Wish) -> int:
-        """Tell one fact, once.
+        """Tell one fact, once, in the trace of its video: what follows from it belongs to what the video's request began.
 
         Raises:
             Stale: the video has moved on.
         """
-        told = tell(
-            wish.fact,
-            video_id=wish.video_id,
-            lane=wish.lane,
-            cause=wish.cause,
-            time=datetime.now(UTC),
-            traceparent=telemetry.traceparent(),
-        )
-        return (await self._bus.publish(told, expect=wish.version)).sequence
+        video_id, type_ = wish.video_id, wish.fact.TYPE
+        with telemetry.span(type_, parent=await self._trace(video_id), linked=True, video_id=str(video_id)):
+            told = tell(
+                wish.fact,
+                video_id=video_id,
+                lane=wish.lane,
+                cause=wish.cause,
+                time=datetime.now(UTC),
+                traceparent=telemetry.traceparent(),
+            )
+            sequence = (await self._bus.publish(told, expect=wish.version)).sequence
+        DECISIONS.labels(type_).inc()
+        return sequence
+
+    async def _trace(self, video_id: UUID) -> str | None:
+        if video_id not in self._traces:
+            self._traces[video_id] = await self._trace_of(video_id)
+            while len(self._traces) > _MOST_TRACES:
+                self._traces.popitem(last=False)
+        return self._traces[video_id]
 
     async def catch_up(self) -> None:
         """Wait until the tables show all that the stream holds just now."""

@@ -5,9 +5,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
+from heaters_contracts.addresses import AddressPolicy
+from heaters_edges.outward import CheckedTransport, Forbidden, NoHostName, UnknownHost
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -21,10 +23,20 @@ _ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 """What an id token may be signed with; never `none`, and never a secret that we share."""
 _CLOCK_S = 60
 _KNOWN_S = 3600.0
+_MOST_BYTES = 1024 * 1024
+"""Of any answer: documents and keys are a few kilobytes."""
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class NotVouchedFor(Exception):
     """The identity provider's answer does not prove who somebody is; the message says why, and holds no secret."""
+
+
+class TooMuch(Exception):
+    """An answer without an end."""
+
+
+_UNANSWERED = (httpx.HTTPError, httpx.InvalidURL, Forbidden, UnknownHost, NoHostName, TooMuch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,12 @@ class Provider:
         self._back = f"{settings.public_url.rstrip('/')}/signin/callback"
         self._known: tuple[float, dict[str, Any], KeySet] | None = None
         self._looking = asyncio.Lock()
+        # The provider's own document says where to go on: to its own host, to the public internet, or where we were told, and nowhere else.
+        own = urlsplit(self._issuer)
+        port = own.port or {"https": 443, "http": 80}[own.scheme]
+        host = f"[{own.hostname}]" if ":" in (own.hostname or "") else own.hostname
+        self._policy = AddressPolicy.parse([f"{host}:{port}", *settings.oidc_hosts])
+        self._scheme = own.scheme
 
     async def depart(self) -> Departure:
         """Begin a sign-in."""
@@ -91,15 +109,15 @@ class Provider:
             code=code, redirect_uri=self._back, include_client_id=self._secret is None, code_verifier=verifier
         )
         try:
-            async with httpx.AsyncClient(timeout=10) as http:
-                said = await http.post(
-                    document["token_endpoint"],
-                    content=body,
-                    headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
-                    auth=self._proof(),
-                )
+            said = await self._ask(
+                "POST",
+                document["token_endpoint"],
+                content=body,
+                headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
+                auth=self._proof(),
+            )
             answer = client.parse_request_body_response(said.text)
-        except (OAuth2Error, httpx.HTTPError) as problem:
+        except (OAuth2Error, *_UNANSWERED) as problem:
             raise NotVouchedFor(f"the identity provider did not take the code: {_reason(problem)}") from problem
         claims = await self._claims(str(answer.get("id_token", "")), nonce)
         return self._identity(claims)
@@ -147,14 +165,32 @@ class Provider:
     async def _look(self) -> tuple[dict[str, Any], KeySet]:
         address = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
-            async with httpx.AsyncClient(timeout=10) as client:
-                document: dict[str, Any] = (await client.get(address)).raise_for_status().json()
-                if document.get("issuer") != self._issuer:
-                    raise NotVouchedFor(f"{address} speaks for {document.get('issuer')!r}, not for {self._issuer!r}")
-                keys = (await client.get(document["jwks_uri"])).raise_for_status().json()
+            document: dict[str, Any] = (await self._ask("GET", address)).raise_for_status().json()
+            if document.get("issuer") != self._issuer:
+                raise NotVouchedFor(f"{address} speaks for {document.get('issuer')!r}, not for {self._issuer!r}")
+            for name in _ENDPOINTS:
+                if (scheme := urlsplit(document[name]).scheme) not in {"https", self._scheme}:
+                    raise NotVouchedFor(f"the identity provider's {name} is {scheme[:20]!r}, not https")
+            keys = (await self._ask("GET", document["jwks_uri"])).raise_for_status().json()
             return document, KeySet.import_key_set(keys)
-        except (httpx.HTTPError, ValueError, KeyError, JoseError) as problem:
+        except (*_UNANSWERED, ValueError, KeyError, TypeError, AttributeError, JoseError) as problem:
             raise NotVouchedFor(f"the identity provider cannot be asked: {_reason(problem)}") from problem
+
+    async def _ask(self, method: str, address: str, **more: Any) -> httpx.Response:
+        return await asyncio.to_thread(self._asked, method, address, **more)
+
+    def _asked(self, method: str, address: str, **more: Any) -> httpx.Response:
+        transport = CheckedTransport(self._policy)
+        with (
+            httpx.Client(transport=transport, timeout=10, trust_env=False, follow_redirects=False) as client,
+            client.stream(method, address, **more) as answer,
+        ):
+            content = bytearray()
+            for piece in answer.iter_bytes():
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    raise TooMuch(f"more than {_MOST_BYTES} bytes")
+            return httpx.Response(answer.status_code, content=bytes(content), request=answer.request)
 
     def _proof(self) -> httpx.Auth:
         # RFC 6749, 2.3.1: both parts are encoded as in a form before they are joined.

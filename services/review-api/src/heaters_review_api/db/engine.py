@@ -1,17 +1,30 @@
-"""The pool of connections to Postgres."""
+"""The pool of connections to Postgres, and how long it makes people wait."""
 
+import logging
 import time
 from typing import Any
 
 import msgspec
 import psycopg
+from heaters_edges.telemetry import REGISTRY, exemplar
+from prometheus_client import Counter, Histogram
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from heaters_review_api.settings import Settings
 
+log = logging.getLogger(__name__)
+
+SECONDS = Histogram(
+    "heaters_query_seconds",
+    "Time of one statement to Postgres",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=REGISTRY,
+)
+SLOW = Counter("heaters_slow_queries", "Statements that took longer than HEATERS_SLOW_QUERY_S", registry=REGISTRY)
 _RESTED_S = 1.0
+_SHOWN_CHARACTERS = 300
 
 
 def make_engine(settings: Settings, *, lock_wait_s: float = 0) -> AsyncEngine:
@@ -50,4 +63,22 @@ def make_engine(settings: Settings, *, lock_wait_s: float = 0) -> AsyncEngine:
     def rest(_connection: Any, record: Any) -> None:
         record.info["rests_since"] = time.monotonic()
 
+    _time_statements(engine, settings.slow_query_s)
     return engine
+
+
+def _time_statements(engine: AsyncEngine, slow_s: float) -> None:
+    """Measure every statement; tell the slow ones by their text, never by the values in them."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def begin(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
+        context.began_s = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def end(_connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
+        took_s = time.perf_counter() - context.began_s
+        SECONDS.observe(took_s, exemplar())
+        if took_s > slow_s:
+            SLOW.inc()
+            said = " ".join(statement.split())[:_SHOWN_CHARACTERS]
+            log.warning("a query was slow", extra={"seconds": round(took_s, 3), "statement": said})

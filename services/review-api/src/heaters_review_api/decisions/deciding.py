@@ -54,7 +54,7 @@ class Deciding:
     ) -> None:
         self._queries = queries
         self._distance = cut_distance_frames
-        self._teller = Teller(bus, passed, timeout_s=timeout_s)
+        self._teller = Teller(bus, passed, queries.trace_of, timeout_s=timeout_s)
         self.orders = Orders(self._teller, queries)
 
     async def _refuse_if_decided_since(self, video_id: UUID, start: int, end: int, by: str, version: int) -> None:

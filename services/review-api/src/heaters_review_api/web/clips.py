@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from heaters_review_api import lasting
 from heaters_review_api.core.states import ClipState
 from heaters_review_api.db.queries import CLIP_ORDERS, MEASURES, Between, ClipOfVideo, Wanted
+from heaters_review_api.playback import Playable
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, REVIEWERS, Principal
 from heaters_review_api.web.cursors import after_clip, after_id, read_clip, read_id
@@ -168,8 +169,17 @@ async def give_verdict(
     return await desk.verdict_view(decided)
 
 
-async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audio: bool) -> Response[bytes]:
+async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audio: bool) -> Response[Any]:
     playable = await desk.playback.find((await found_clip(desk, clip_id)).clip, audio=audio)
+    if desk.signer is not None:
+        address, same_s = desk.signer.address(clip_id, playable.name, audio=audio)
+        told = {"Location": address, "Cache-Control": f"private, max-age={same_s}"}
+        return Response(b"", status_code=307, headers=told, media_type="video/mp4")
+    return await playable_answer(desk, request, playable)
+
+
+async def playable_answer(desk: Desk, request: Request[Any, Any, Any], playable: Playable) -> Response[bytes]:
+    """A clip's bytes, or the part of them that is asked for."""
     headers = {
         "ETag": playable.etag,
         "Accept-Ranges": "bytes",
@@ -204,7 +214,10 @@ def _matches(header: str | None, etag: str) -> bool:
 async def play(
     desk: TheDesk, request: Request[Any, Any, Any], clip_id: FromPath[UUID], audio: FromQuery[bool] = False
 ) -> Response[bytes]:
-    """Exactly the clip's frames as MP4, copied; with Range, ETag and audio=1 for the sound."""
+    """Exactly the clip's frames as MP4, copied; with Range, ETag and audio=1 for the sound.
+
+    Where clips are given out by a caching proxy, the answer is the address there (307).
+    """
     return await _play(desk, request, clip_id, audio)
 
 

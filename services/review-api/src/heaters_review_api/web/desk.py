@@ -28,6 +28,7 @@ from heaters_review_api.scores import Scores
 from heaters_review_api.search.finder import Finder
 from heaters_review_api.search.models import Models
 from heaters_review_api.settings import Settings
+from heaters_review_api.signing import Signer
 from heaters_review_api.stages import Stages
 from heaters_review_api.timeline import Timeline
 from heaters_review_api.uploads import Uploads
@@ -66,6 +67,7 @@ class Desk:
     eraser: Eraser
     models: Models
     doctor: Doctor
+    signer: Signer | None
 
     async def clip_view(self, one: ClipOfVideo) -> views.Clip:
         """A clip with its times."""

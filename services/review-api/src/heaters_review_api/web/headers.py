@@ -22,18 +22,19 @@ SECURITY: dict[str, str] = {
 }
 
 
-def adds_security(store_url: str) -> Callable[[Message, Scope], Awaitable[None]]:
+def adds_security(store_url: str, clips_from: str = "") -> Callable[[Message, Scope], Awaitable[None]]:
     """What puts them on every answer, problems included, that does not set them itself.
 
     Args:
         store_url: the store's address as browsers know it: pages send the parts of an upload there.
+        clips_from: scheme and host of a proxy that gives out clips; empty where there is none.
     """
     parts = urlsplit(store_url)
     headers = {
         **SECURITY,
         "Content-Security-Policy": CSP.replace(
-            "connect-src 'self'", f"connect-src 'self' {parts.scheme}://{parts.netloc}"
-        ),
+            "connect-src 'self'", f"connect-src 'self' {parts.scheme}://{parts.netloc} {clips_from}".rstrip()
+        ).replace("media-src 'self'", f"media-src 'self' {clips_from}".rstrip()),
     }
 
     async def add_security(message: Message, scope: Scope) -> None:

@@ -12,6 +12,7 @@ from heaters_review_api.db.queries.reads import Reads
 from heaters_review_api.db.rows import to_row
 
 _v, _e, _f, _c, _s = schema.video.c, schema.event.c, schema.failure.c, schema.clip.c, schema.segment.c
+_m = schema.message.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,18 @@ class HistoryReads(Reads):
         """The facts of a video with a greater sequence, in order."""
         query = select(schema.event).where(_e.video_id == video_id, _e.sequence > after)
         return [to_row(core.Event, row) for row in await self._all(query.order_by(_e.sequence).limit(limit))]
+
+    async def trace_of(self, video_id: UUID) -> str | None:
+        """The traceparent of a video's first fact; None where it has none."""
+        query = (
+            select(_m.headers["traceparent"].astext)
+            .join(schema.event, _e.sequence == _m.sequence)
+            .where(_e.video_id == video_id)
+            .order_by(_e.sequence)
+            .limit(1)
+        )
+        rows = await self._all(query)
+        return rows[0][0] if rows else None
 
     async def changes(self, *, after: int, up_to: int, limit: int) -> list[Change]:
         """What has changed the tables, in order: facts with a sequence in (after, up_to]."""
