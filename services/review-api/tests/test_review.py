@@ -548,7 +548,7 @@ async def test_the_least_certain_clips_come_first(desk: Any, story: Any) -> None
 PARTS = ("", "/{upload_id:uuid}/urls", "/{upload_id:uuid}/complete")
 
 
-@pytest.mark.parametrize("order", ["video", "oldest", "least_certain"])
+@pytest.mark.parametrize("order", ["video", "oldest", "least_certain", "shortest", "longest"])
 async def test_pages_of_ids_give_every_clip_once(desk: Any, story: Any, order: str) -> None:
     film = story().ready(list(range(10, 300, 10)))
     await desk.publish(film)
@@ -568,6 +568,20 @@ async def test_pages_of_ids_give_every_clip_once(desk: Any, story: Any, order: s
         assert found[:2] == [str(film.clip_id(0, 10)), str(film.clip_id(10, 20))]
 
 
+async def test_clips_are_chosen_and_ordered_by_how_long_they_are(desk: Any, story: Any) -> None:
+    film = story(frames=(300,)).ready([10, 100, 140])
+    await desk.publish(film)
+    video = {"video": str(film.video_id)}
+
+    shortest = (await desk.client.get("/api/clips/ids", params={**video, "order": "shortest"})).json()["ids"]
+    longest = (await desk.client.get("/api/clips/ids", params={**video, "order": "longest", "frames_to": 100})).json()[
+        "ids"
+    ]
+
+    assert shortest == [str(film.clip_id(*span)) for span in ((0, 10), (100, 140), (10, 100), (140, 300))]
+    assert longest == [str(film.clip_id(*span)) for span in ((10, 100), (100, 140), (0, 10))]
+
+
 def test_every_post_of_the_api_is_safe_to_repeat_by_a_key_or_by_what_it_says() -> None:
     by_content = {"/api/uploads", "/api/ingest", *(f"/api/uploads/parts{rest}" for rest in PARTS)}
     named = {
@@ -576,6 +590,7 @@ def test_every_post_of_the_api_is_safe_to_repeat_by_a_key_or_by_what_it_says() -
         "/api/me/password",
         "/api/tokens/{token_id:uuid}/revoke",
     }
+    by_content.add("/api/queue/leave")  # a beacon has no headers; to hand back what is handed back changes nothing
     changes_nothing_that_is_kept = {"/api/search", "/api/maintenance/{name:str}", "/api/player-errors"}
     shown_once = {"/api/tokens"}  # a token whose answer was lost is known to nobody: it is revoked, and another made
     fine = by_content | named | changes_nothing_that_is_kept | shown_once

@@ -152,6 +152,8 @@ class Application:
             uploads_chore(uploads),
         ]
         searches, asking = SearchQueries(self.engine), Asking(self.bus, timeout_s=settings.question_timeout_s)
+        leases, progress = Leases(self.engine, lease_s=settings.lease_s), ProgressBoard()
+        changes = Changes(queries, self.passed)
         self.desk = Desk(
             settings=settings,
             gate=Gate(
@@ -183,14 +185,15 @@ class Application:
                 timeout_s=wait_s,
                 cut_distance_frames=settings.cut_distance_frames,
             ),
-            leases=Leases(self.engine, lease_s=settings.lease_s),
+            leases=leases,
             personal=Personal(self.engine),
             admission=Admission(self.bus, queries, self.passed, timeout_s=wait_s, terms=settings.terms),
             uploads=uploads,
             stages=Stages(self.bus, Pauses(self.bus), queries, self.passed, timeout_s=wait_s),
             objects=objects,
-            progress=ProgressBoard(),
-            changes=Changes(queries, self.passed),
+            progress=progress,
+            changes=changes,
+            glances=watch.glances(progress, leases, closing=changes.closing),
             readiness=Readiness(self.bus, queries, objects, self.projector, self.passed),
             finder=Finder(searches, asking, objects),
             indexes=Indexes(self.engine),

@@ -13,7 +13,7 @@ from heaters_edges.bus import Ack, Stale
 from heaters_edges.telemetry import REGISTRY
 from prometheus_client import Counter
 
-from heaters_review_api.core.rules import Refusal
+from heaters_review_api.core.rules import Moved, Refusal
 from heaters_review_api.db.passed import Passed
 
 TRIES = 8
@@ -46,6 +46,20 @@ class Refused(Exception):
         super().__init__(refusal.reason)
         self.refusal = refusal
         self.clips = tuple(clips)
+
+
+class Outdated(Refused):
+    """Asked for on a certain version of the video alone, and it is another by now.
+
+    Attributes:
+        version: the video's.
+        moved: what has changed since, the oldest first.
+    """
+
+    def __init__(self, refusal: Refusal, *, version: int, moved: Sequence[Moved]) -> None:
+        super().__init__(refusal)
+        self.version = version
+        self.moved = tuple(moved)
 
 
 class NoSuchClip(Exception):

@@ -117,6 +117,30 @@ def changed_meanwhile(clip: Clip, seen: ClipState) -> Refusal:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What has changed a video for whoever decides about it: a decision, its undo or redo, or cuts that were found."""
+
+    sequence: int
+    what: str
+    by: str | None
+    """None for a stage."""
+    start_frame: int
+    end_frame: int
+
+
+def moved_on(version: int, seen: int, moved: Sequence[Moved]) -> Refusal:
+    """The video is not what it was when the person looked; `moved` has what changed since, the oldest first, at least one."""
+    last = moved[-1]
+    frames = frames_named(last.start_frame, last.end_frame)
+    more = f" That is the last of {len(moved)} changes." if len(moved) > 1 else ""
+    return Refusal(
+        "video_is_as_seen",
+        f"The video is at version {version}, no longer at {seen}: {last.by or 'a scene detection'} has changed {frames}"
+        f" ({last.what}).{more} Look again.",
+    )
+
+
 # -- groups ------------------------------------------------------------------------------------------------------------
 
 

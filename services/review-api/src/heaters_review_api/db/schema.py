@@ -247,6 +247,7 @@ clip = Table(
     Index("clip_pending_by_age", "opened_sequence", "id", postgresql_where=text("state = 'pending_review'")),
     Index("clip_pending_by_certainty", "certainty", "id", postgresql_where=text("state = 'pending_review'")),
     Index("clip_pending_by_id", "id", postgresql_where=text("state = 'pending_review'")),
+    Index("clip_by_length", text("(end_frame - start_frame)"), "id", postgresql_where=text("live")),
     Index("clip_of_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
     Index("clip_by_tag", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
     Index("clip_exported", "video_sequence", "start_frame", "id", postgresql_where=text("export_id IS NOT NULL")),

@@ -10,7 +10,7 @@ from heaters_review_api.decisions.groups import GroupDecisions, Neighbour
 from heaters_review_api.decisions.reversals import Reversals, Turned
 from heaters_review_api.decisions.selections import SelectionDecisions
 from heaters_review_api.decisions.single import SingleDecisions
-from heaters_review_api.telling import NoSuchClip, NoSuchVideo, Publisher, Refused
+from heaters_review_api.telling import NoSuchClip, NoSuchVideo, Outdated, Publisher, Refused
 
 __all__ = [
     "Decided",
@@ -19,6 +19,7 @@ __all__ = [
     "Neighbour",
     "NoSuchClip",
     "NoSuchVideo",
+    "Outdated",
     "Publisher",
     "Refused",
     "Selected",

@@ -25,6 +25,7 @@ class CutDecisions(Deciding):
         by: str,
         idempotency_key: str,
         version: int | None = None,
+        only_on: int | None = None,
     ) -> Decided:
         """Add, remove, move or confirm a cut.
 
@@ -36,9 +37,11 @@ class CutDecisions(Deciding):
             by: the person's id.
             idempotency_key: the same key on the same video decides once.
             version: the video's, as the person saw it; refused if somebody else has decided about these clips since.
+            only_on: a version of the video; refused if anybody has decided about anything of it since.
 
         Raises:
             NoSuchVideo: see there.
+            Outdated: the video is no longer what it was at `only_on`.
             Refused: a rule does not hold.
         """
         action = CUT_ACTIONS[operation]
@@ -56,6 +59,7 @@ class CutDecisions(Deciding):
                     raise key_was_used(f"{earlier.action} here")
                 answer = Decided(earlier.decision_id, earlier.sequence)
                 return None
+            await self._refuse_if_moved(video_id, video.version, only_on)
             if (refusal := rules.cut_refusal(about)) is not None:
                 raise Refused(refusal)
             if version is not None:

@@ -15,7 +15,7 @@ from heaters_review_api.core.tables import Clip, Segment
 from heaters_review_api.db.passed import Passed
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.orders import Orders, parts_of
-from heaters_review_api.telling import NoSuchClip, Publisher, Refused, RefusedClip, Teller, key_was_used
+from heaters_review_api.telling import NoSuchClip, Outdated, Publisher, Refused, RefusedClip, Teller, key_was_used
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,20 @@ class Deciding:
             raise Refused(
                 Refusal("clips_are_as_seen", f"{last.by} has decided here meanwhile: {frames}, {said}. Look again.")
             )
+
+    async def _refuse_if_moved(self, video_id: UUID, version: int, only_on: int | None) -> None:
+        """Refuse what was asked for on a certain version of a video alone, if it is not what it was then.
+
+        What stages did with it since does not count: that changes nothing about which a person decides, but for cuts that were found.
+
+        Raises:
+            Outdated: it says what has changed, and by whom.
+        """
+        if only_on is None or version <= only_on:
+            return
+        moved = await self._queries.moved_since(video_id, after=only_on, up_to=version)
+        if moved:
+            raise Outdated(rules.moved_on(version, only_on, moved), version=version, moved=moved)
 
     async def _complete(self, videos: set[UUID]) -> None:
         last = [await self.orders.complete(video_id) for video_id in sorted(videos)]

@@ -29,6 +29,7 @@ class GroupDecisions(Deciding):
         by: str,
         idempotency_key: str,
         beside: Neighbour | None = None,
+        only_on: int | None = None,
     ) -> Selected:
         """Put clips together: all are approved, and carry the group. One that is in a group already takes the others into it.
 
@@ -37,9 +38,11 @@ class GroupDecisions(Deciding):
             by: the person's id.
             idempotency_key: the same key groups once; asking again completes what a crash has left.
             beside: the clip before or after the one, in its video.
+            only_on: a version of the video of all of them; refused if anybody has decided about anything of it since.
 
         Raises:
             NoSuchClip: one of them is none.
+            Outdated: the video is no longer what it was at `only_on`.
             Refused: a rule does not hold.
         """
         decision = ids.decision_id(by, idempotency_key)
@@ -54,10 +57,15 @@ class GroupDecisions(Deciding):
             else:
                 chosen = await self._chosen(clip_ids, beside)
                 todo = [one for one in chosen if one.clip.id not in {row.clip_id for row in rows}]
-                if not rows and (refusal := rules.group_refusal([one.clip for one in chosen])) is not None:
-                    if await self._queries.decision_rows(decision):
-                        continue  # it is this very group, told in between, that stands against itself
-                    raise Refused(refusal)
+                if not rows:
+                    try:
+                        await self._refuse_if_moved(chosen[0].clip.video_id, chosen[0].version, only_on)
+                        if (refusal := rules.group_refusal([one.clip for one in chosen])) is not None:
+                            raise Refused(refusal)
+                    except Refused:
+                        if await self._queries.decision_rows(decision):
+                            continue  # it is this very group, told in between, that stands against itself
+                        raise
             known = rows[0].group_id if rows else next((c.clip.group_id for c in chosen if c.clip.group_id), None)
             group = known or ids.group_id(decision)
             try:

@@ -25,6 +25,7 @@ class SingleDecisions(Deciding):
         idempotency_key: str,
         seen: ClipState | None = None,
         version: int | None = None,
+        only_on: int | None = None,
     ) -> DecidedClip:
         """Give a verdict.
 
@@ -35,9 +36,11 @@ class SingleDecisions(Deciding):
             idempotency_key: the same key on the same clip decides once, and is answered in the same way.
             seen: the clip's state as the person saw it; if it is another by now, the verdict is refused.
             version: the video's, as the person saw it; refused if somebody else has decided about these frames since.
+            only_on: a version of the video; refused if anybody has decided about anything of it since.
 
         Raises:
             NoSuchClip: see there.
+            Outdated: the video is no longer what it was at `only_on`.
             Refused: a rule does not hold, or somebody decided on this clip in the same moment.
             Lagging: the fact is told, and the projection does not come to it in time.
         """
@@ -60,9 +63,9 @@ class SingleDecisions(Deciding):
             original = original_of(await self._queries.video(clip.video_id))
             return verdict_fact(clip, verdict, by, idempotency_key, segments, original=original)
 
-        return await self._on_clip(clip_id, verdict, by, idempotency_key, make)
+        return await self._on_clip(clip_id, verdict, by, idempotency_key, make, only_on)
 
-    async def ungroup(self, clip_id: UUID, *, by: str, idempotency_key: str) -> DecidedClip:
+    async def ungroup(self, clip_id: UUID, *, by: str, idempotency_key: str, only_on: int | None = None) -> DecidedClip:
         """Take a clip out of its group; it stays approved. Raises as `decide` does."""
 
         async def make(found: ClipOfVideo) -> ClipUngrouped:
@@ -71,7 +74,7 @@ class SingleDecisions(Deciding):
                 raise Refused(refusal)
             return ClipUngrouped(clip_id=clip.id, span=span_of(clip), by=by, idempotency_key=idempotency_key)
 
-        return await self._on_clip(clip_id, "ungroup", by, idempotency_key, make)
+        return await self._on_clip(clip_id, "ungroup", by, idempotency_key, make, only_on)
 
     async def annotate(
         self,
@@ -82,8 +85,9 @@ class SingleDecisions(Deciding):
         by: str,
         idempotency_key: str,
         version: int | None = None,
+        only_on: int | None = None,
     ) -> DecidedClip:
-        """Write tags and a note to a clip, in place of what stands there. With `version` and in its errors it is as `decide`."""
+        """Write tags and a note to a clip, in place of what stands there. With `version`, `only_on` and in its errors as `decide`."""
 
         async def make(found: ClipOfVideo) -> ClipAnnotated:
             clip = found.clip
@@ -94,7 +98,7 @@ class SingleDecisions(Deciding):
                 clip_id=clip.id, span=span_of(clip), by=by, idempotency_key=idempotency_key, tags=tags, note=note
             )
 
-        return await self._on_clip(clip_id, "annotate", by, idempotency_key, make)
+        return await self._on_clip(clip_id, "annotate", by, idempotency_key, make, only_on)
 
     async def _refuse_if_stale(self, found: ClipOfVideo, by: str, version: int | None) -> None:
         clip = found.clip
@@ -110,6 +114,7 @@ class SingleDecisions(Deciding):
         make: Callable[
             [ClipOfVideo], Awaitable[ClipApproved | ClipSkipped | ClipArchived | ClipUngrouped | ClipAnnotated]
         ],
+        only_on: int | None,
     ) -> DecidedClip:
         answer: DecidedClip | None = None
 
@@ -123,6 +128,7 @@ class SingleDecisions(Deciding):
                     raise key_was_used(f"{earlier.action} the clip")
                 answer = DecidedClip(earlier.decision_id, earlier.sequence, found)
                 return None
+            await self._refuse_if_moved(found.clip.video_id, found.version, only_on)
             return Wish(await make(found), found.clip.video_id, found.lane, found.version)
 
         sequence = await self._teller.tell(wish)

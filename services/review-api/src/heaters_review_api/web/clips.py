@@ -15,6 +15,7 @@ from heaters_review_api.db.queries import CLIP_ORDERS, MEASURES, Between, ClipOf
 from heaters_review_api.playback import Playable
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, REVIEWERS, Principal
+from heaters_review_api.web.conditions import IfMatch, etag, version_in
 from heaters_review_api.web.cursors import after_clip, after_id, read_clip, read_id
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
@@ -137,9 +138,10 @@ async def list_ids(
 
 
 @get("/api/clips/{clip_id:uuid}", guards=[ANYBODY], tags=["clips"])
-async def get_clip(desk: TheDesk, clip_id: FromPath[UUID]) -> views.Clip:
-    """One clip."""
-    return await desk.clip_view(await found_clip(desk, clip_id))
+async def get_clip(desk: TheDesk, clip_id: FromPath[UUID]) -> Response[views.Clip]:
+    """One clip; the entity tag is its video's version."""
+    one = await found_clip(desk, clip_id)
+    return Response(await desk.clip_view(one), headers={"ETag": etag(one.version)})
 
 
 @get("/api/queue", guards=[REVIEWERS], tags=["review"])
@@ -156,6 +158,7 @@ async def give_verdict(
     clip_id: FromPath[UUID],
     data: JSONBody[views.VerdictWish],
     idempotency_key: Key,
+    if_match: IfMatch = None,
 ) -> views.VerdictGiven:
     """Approve, skip or archive a clip. The answer comes once the decision is in the tables."""
     decided = await desk.decisions.decide(
@@ -165,6 +168,7 @@ async def give_verdict(
         idempotency_key=idempotency_key,
         seen=data.seen,
         version=data.version,
+        only_on=version_in(if_match),
     )
     return await desk.verdict_view(decided)
 

@@ -17,6 +17,7 @@ from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.decisions import DecidedClip, Decisions
 from heaters_review_api.exports.gather import Gatherer
 from heaters_review_api.frames import Frames
+from heaters_review_api.glance import Glance
 from heaters_review_api.lasting import Lasting
 from heaters_review_api.ledgers import Ledgers
 from heaters_review_api.live import Changes, ProgressBoard
@@ -60,6 +61,8 @@ class Desk:
     objects: Objects
     progress: ProgressBoard
     changes: Changes
+    glances: dict[str, Glance[views.Progress | views.Present]]
+    """What is no fact, by topic."""
     readiness: Readiness
     finder: Finder
     indexes: Indexes

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from sqlalchemy.exc import SQLAlchemyError
 
 from heaters_review_api.db.passed import Lagging
-from heaters_review_api.decisions import NoSuchClip, NoSuchVideo, Refused
+from heaters_review_api.decisions import NoSuchClip, NoSuchVideo, Outdated, Refused
 from heaters_review_api.frames import NoSuchFrame
 from heaters_review_api.playback import NotPlayable
 from heaters_review_api.stages import AlreadySettled, NoSuchFailure, NoSuchStage, NothingToReplay
@@ -21,6 +21,9 @@ from heaters_review_api.timeline import NoSuchSpan
 from heaters_review_api.uploads import NoSuchUpload, UploadRefused
 
 log = logging.getLogger(__name__)
+
+_MOST_CHANGES = 100
+"""Of which a refusal names the last."""
 
 
 class Problem(Exception):
@@ -78,6 +81,20 @@ def on_refused(request: Request[Any, Any, Any], problem: Refused) -> Response[An
             {"clip": str(one.clip_id), "rule": one.refusal.rule, "reason": one.refusal.reason} for one in problem.clips
         ]
     return _answer(request, Problem(status, "This cannot be decided", refusal.reason, **more))
+
+
+def on_outdated(request: Request[Any, Any, Any], problem: Outdated) -> Response[Any]:
+    """A precondition that does not hold: what has changed since, and by whom."""
+    changed = [
+        {"sequence": one.sequence, "what": one.what, "by": one.by, "start": one.start_frame, "end": one.end_frame}
+        for one in problem.moved[-_MOST_CHANGES:]
+    ]
+    more: dict[str, Any] = {"rule": problem.refusal.rule, "version": problem.version, "changed": changed}
+    return _answer(
+        request,
+        Problem(412, "The video has changed", problem.refusal.reason, **more),
+        {"ETag": f'"{problem.version}"'},
+    )
 
 
 def on_no_video(request: Request[Any, Any, Any], problem: NoSuchVideo) -> Response[Any]:
@@ -180,6 +197,7 @@ HANDLERS: dict[Any, Any] = {
     UnknownDetector: on_no_detector,
     Problem: on_problem,
     HTTPException: on_http,
+    Outdated: on_outdated,
     Refused: on_refused,
     NoSuchClip: on_no_clip,
     NoSuchVideo: on_no_video,

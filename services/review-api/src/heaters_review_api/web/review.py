@@ -1,5 +1,6 @@
 """Reviewing: what may be done, decisions on clips and cuts, undo and redo, groups, and the work that is handed out."""
 
+import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -13,11 +14,13 @@ from heaters_review_api.decisions import Selected, Turned
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, REVIEWERS, UNREMARKED, Principal
 from heaters_review_api.web.clips import found_clip
+from heaters_review_api.web.conditions import IfMatch, version_in
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
 
 Key = Annotated[str, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=200)]
 Asker = Request[Principal, Any, Any]
+_LEFT_MOST = 1000
 
 
 @post("/api/selection/verdict", guards=[REVIEWERS], status_code=200, tags=["review"])
@@ -52,10 +55,15 @@ async def group_beside(
     clip_id: FromPath[UUID],
     data: JSONBody[views.NeighbourWish],
     idempotency_key: Key,
+    if_match: IfMatch = None,
 ) -> views.Grouped:
     """Put a clip together with the one before or after it."""
     made = await desk.decisions.group(
-        [clip_id], by=request.user.id, idempotency_key=idempotency_key, beside=data.beside
+        [clip_id],
+        by=request.user.id,
+        idempotency_key=idempotency_key,
+        beside=data.beside,
+        only_on=version_in(if_match),
     )
     return await _grouped(desk, made)
 
@@ -76,9 +84,13 @@ async def get_group(desk: TheDesk, group_id: FromPath[UUID]) -> views.Group:
 
 
 @post("/api/clips/{clip_id:uuid}/ungroup", guards=[REVIEWERS], status_code=200, tags=["review"])
-async def ungroup(desk: TheDesk, request: Asker, clip_id: FromPath[UUID], idempotency_key: Key) -> views.VerdictGiven:
+async def ungroup(
+    desk: TheDesk, request: Asker, clip_id: FromPath[UUID], idempotency_key: Key, if_match: IfMatch = None
+) -> views.VerdictGiven:
     """Take a clip out of its group; it stays approved."""
-    made = await desk.decisions.ungroup(clip_id, by=request.user.id, idempotency_key=idempotency_key)
+    made = await desk.decisions.ungroup(
+        clip_id, by=request.user.id, idempotency_key=idempotency_key, only_on=version_in(if_match)
+    )
     return await desk.verdict_view(made)
 
 
@@ -89,6 +101,7 @@ async def annotate(
     clip_id: FromPath[UUID],
     data: JSONBody[views.AnnotationWish],
     idempotency_key: Key,
+    if_match: IfMatch = None,
 ) -> views.VerdictGiven:
     """Write tags and a note to a clip, in place of what stands there."""
     made = await desk.decisions.annotate(
@@ -98,6 +111,7 @@ async def annotate(
         by=request.user.id,
         idempotency_key=idempotency_key,
         version=data.version,
+        only_on=version_in(if_match),
     )
     return await desk.verdict_view(made)
 
@@ -109,6 +123,7 @@ async def change_cuts(
     video_id: FromPath[UUID],
     data: JSONBody[views.CutWish],
     idempotency_key: Key,
+    if_match: IfMatch = None,
 ) -> views.CutsChanged:
     """Add a cut inside a clip, or remove, move or confirm one that stands."""
     if (data.operation == "move") != (data.to is not None):
@@ -121,6 +136,7 @@ async def change_cuts(
         by=request.user.id,
         idempotency_key=idempotency_key,
         version=data.version,
+        only_on=version_in(if_match),
     )
     (row,) = await desk.queries.decision_rows(made.decision_id)
     clips = await desk.queries.clips_between(video_id, row.start_frame, row.end_frame)
@@ -250,14 +266,14 @@ async def take_next(
     """Clips for this reviewer alone, held until `lease_s` seconds after the last sign of life (`/api/queue/heartbeat`).
 
     The same key hands out the same clips again, as far as they still wait. A verdict ends its clip's lease by itself; who leaves hands
-    the rest back (`/api/queue/release`).
+    the rest back (`/api/queue/release`, or `/api/queue/leave` as a page is closed).
     """
     taken = await desk.leases.take(
         request.user.id, idempotency_key, order=data.order, limit=data.limit, video_id=data.video
     )
-    return views.Handed(
-        items=await _views(desk, taken), left=await desk.queries.pending(), lease_s=desk.settings.lease_s
-    )
+    found, left = await desk.queries.handed(taken)
+    items = await desk.clip_views([found[id_] for id_ in taken if id_ in found])
+    return views.Handed(items=items, left=left, lease_s=desk.settings.lease_s)
 
 
 @post("/api/queue/heartbeat", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])
@@ -272,15 +288,31 @@ async def release(desk: TheDesk, request: Asker, data: JSONBody[views.ReleaseWis
     return views.Held(clips=await desk.leases.release(request.user.id, data.clips))
 
 
+@post("/api/queue/leave", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=204, tags=["review"])
+async def leave(desk: TheDesk, request: Asker) -> None:
+    """Hand clips back as a page is closed: `navigator.sendBeacon("/api/queue/leave", clips.join(" "))`.
+
+    The body is plain text, whatever its type says: ids of clips, parted by spaces, commas or line ends; all that one holds, where it
+    is empty. It needs no header of its own, for a beacon has none, and is safe to repeat.
+    """
+    said = (await request.body()).decode("utf-8", "replace")
+    try:
+        clips = [UUID(one) for one in re.split(r"[\s,]+", said.strip()) if one]
+    except ValueError:
+        raise Problem(
+            400, "The request cannot be understood", "The body must be ids of clips and nothing else."
+        ) from None
+    if len(clips) > _LEFT_MOST:
+        raise Problem(
+            400, "The request cannot be understood", f"{len(clips)} clips are more than the {_LEFT_MOST} allowed."
+        )
+    await desk.leases.release(request.user.id, clips or None)
+
+
 @get("/api/presence", guards=[ANYBODY], tags=["review"])
 async def presence(desk: TheDesk) -> views.PresentList:
-    """Who is on which video."""
-    return views.PresentList(
-        items=[
-            views.Present(video_id=one.video_id, by=one.by, clips=one.clips, since=one.since)
-            for one in await desk.leases.present()
-        ]
-    )
+    """Who is on which video: who holds clips of it that still wait, or was seen there within half of a lease's time."""
+    return views.PresentList(items=[views.present_view(one) for one in await desk.leases.present()])
 
 
 async def _views(desk: Desk, clip_ids: list[UUID]) -> list[views.Clip]:
@@ -303,5 +335,6 @@ HANDLERS = [
     take_next,
     heartbeat,
     release,
+    leave,
     presence,
 ]

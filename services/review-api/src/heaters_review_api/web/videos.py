@@ -12,9 +12,11 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from heaters_review_api.core.objects import objects_of
 from heaters_review_api.core.tables import Video
 from heaters_review_api.core.times import stage_times, waiting_s
+from heaters_review_api.db.queries import ClipOfVideo
 from heaters_review_api.scores import THRESHOLD
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY
+from heaters_review_api.web.conditions import etag
 from heaters_review_api.web.cursors import after_clip, after_video, read_video
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
@@ -30,8 +32,12 @@ _PICTURE = re.compile(r"([0-9]{1,9})\.jpg")
 async def _found(desk: Desk, video_id: UUID) -> Video:
     video = await desk.queries.video(video_id)
     if video is None:
-        raise Problem(404, "No such video", f"There is no video {video_id}.")
+        raise _no_video(video_id)
     return video
+
+
+def _no_video(video_id: UUID) -> Problem:
+    return Problem(404, "No such video", f"There is no video {video_id}.")
 
 
 @get("/api/videos", guards=[ANYBODY], tags=["videos"])
@@ -55,38 +61,36 @@ async def get_video(
     desk: TheDesk,
     video_id: FromPath[UUID],
     clips: Annotated[int, QueryParameter(ge=1, le=_MOST_CLIPS, description="at most so many clips and facts")] = 2000,
-) -> views.VideoDetail:
+) -> Response[views.VideoDetail]:
     """Everything known about one video, in one call; of a very long one the first clips and facts, and where they go on."""
-    video = await _found(desk, video_id)
-    found = await desk.queries.clips(limit=clips + 1, video_id=video_id)
-    page = found[:clips]
-    if len(found) > clips:
+    page = await desk.queries.page(video_id, clips=clips)
+    if page is None:
+        raise _no_video(video_id)
+    video, shown = page.video, [ClipOfVideo.of(clip, page.video) for clip in page.clips[:clips]]
+    more = len(page.clips) > clips
+    if more:
         counts = (await desk.queries.clip_counts([video_id])).get(video_id, {})
     else:
-        counts = Counter(one.clip.state for one in found)
-    events = await desk.queries.events(video_id)
-    objects = objects_of(
-        video,
-        await desk.queries.segments(video_id, 0, _ANY_FRAME),
-        [one.clip for one in page],
-        await desk.queries.discarded(video_id),
-    )
-    return views.VideoDetail(
+        counts = Counter(clip.state for clip in page.clips)
+    objects = objects_of(video, page.segments, [one.clip for one in shown], page.discarded)
+    view = views.VideoDetail(
         **views.video_values(video, counts),
         version=video.version,
-        cuts=[views.cut_view(cut) for cut in await desk.queries.cuts(video_id)],
-        clips_list=await desk.clip_views(page),
-        clips_next=after_clip(page[-1]) if len(found) > clips else None,
+        cuts=[views.cut_view(cut) for cut in page.cuts],
+        clips_list=await desk.clip_views(shown),
+        clips_next=after_clip(shown[-1]) if more else None,
         stages={
-            stage: views.StageTime(seconds=time.seconds, jobs=time.jobs) for stage, time in stage_times(events).items()
+            stage: views.StageTime(seconds=time.seconds, jobs=time.jobs)
+            for stage, time in stage_times(page.events).items()
         },
-        waiting_s=waiting_s(events),
-        failures_list=[views.failure_view(f) for f in await desk.queries.failures(video_id=video_id)],
-        events=[views.event_view(event) for event in events[:clips]],
-        events_next=events[clips - 1].sequence if len(events) > clips else None,
+        waiting_s=waiting_s(page.events),
+        failures_list=[views.failure_view(f) for f in page.failures],
+        events=[views.event_view(event) for event in page.events[:clips]],
+        events_next=page.events[clips - 1].sequence if len(page.events) > clips else None,
         objects=objects,
         bytes=sum(one.bytes for one in objects),
     )
+    return Response(view, headers={"ETag": etag(video.version)})
 
 
 @get("/api/videos/{video_id:uuid}/facts", guards=[ANYBODY], tags=["videos"])

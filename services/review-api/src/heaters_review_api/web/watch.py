@@ -1,5 +1,6 @@
 """Watching: failures, progress, changes as they come, and who one is."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import lru_cache
@@ -11,17 +12,25 @@ from litestar import Request, get
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
+from heaters_review_api.db.leases import Leases
 from heaters_review_api.db.queries import Change
-from heaters_review_api.live import Changes, TooSlow
+from heaters_review_api.glance import Glance, merged
+from heaters_review_api.live import Changes, ProgressBoard, TooSlow
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, Principal
 from heaters_review_api.web.desk import TheDesk
 from heaters_review_api.web.measures import WATCHERS
 
 _HEARTBEAT_S = 15.0
+_LOOK_S = 0.5
+_HELLO = b": watching\nretry: 1000\n\n"
+_STILL_HERE = b": still here\n\n"
+Shown = views.Progress | views.Present
 Topic = Literal["video", "segment", "clip", "decision", "stage"]
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 """What facts are about: the first word of their types."""
+Beside = Literal["progress", "presence"]
+"""What is no fact."""
 
 
 @get("/api/me", guards=[ANYBODY], tags=["people"])
@@ -41,21 +50,7 @@ async def failures(desk: TheDesk) -> views.Failures:
 @get("/api/progress", guards=[ANYBODY], tags=["watch"])
 async def progress(desk: TheDesk) -> views.ProgressList:
     """What stages are working on now."""
-    return views.ProgressList(
-        items=[
-            views.Progress(
-                video_id=said.video_id,
-                stage=said.stage,
-                fraction=said.fraction,
-                detail=said.detail,
-                done=said.pace.done if said.pace else None,
-                total=said.pace.total if said.pace else None,
-                per_s=said.pace.per_s if said.pace else None,
-                left_s=said.pace.left_s if said.pace else None,
-            )
-            for said in desk.progress.now()
-        ]
-    )
+    return views.ProgressList(items=[views.progress_view(said) for said in desk.progress.now()])
 
 
 @get("/api/events", guards=[ANYBODY], tags=["watch"], media_type="text/event-stream")
@@ -70,22 +65,48 @@ async def events(
         QueryParameter(description="only changes of these videos; without it, of all", max_items=1000),
     ] = None,
     topic: Annotated[
-        list[Topic] | None,
-        QueryParameter(description="only facts of these kinds; without it, of all", max_items=len(TOPICS)),
+        list[Topic | Beside] | None,
+        QueryParameter(
+            description="facts of these kinds, and what is no fact; without it, facts of all kinds and nothing else",
+            max_items=20,
+        ),
     ] = None,
 ) -> Stream:
     """Changes of the tables as server-sent events, in order; each id is its place in the stream, so any replica can go on.
 
-    One connection may watch many videos and topics: `?topic=clip&topic=decision&video=...&video=...`.
+    One connection may watch many videos and topics: `?topic=clip&topic=decision&video=...&video=...`. With `topic=progress` and
+    `topic=presence` it is sent `event: progress` and `event: presence`, too: what `/api/progress` and `/api/presence` answer, at once and
+    whenever it is something else. Those have no id, for they have no place in the stream.
 
     Who does not take them fast enough is sent `event: dropped` and let go; it may come back with the last id that it has.
     """
     begin = last_event_id if last_event_id is not None else after
+    videos, wanted = frozenset(video or ()), frozenset(topic or TOPICS)
+    facts = tuple(f"{one}." for one in TOPICS if one in wanted)
+    sources = [_changes(desk.changes, begin, videos, facts)] if facts else []
+    for name, glance in desk.glances.items():
+        if name in wanted:
+            sources.append(_glances(name, glance, videos))
     return Stream(
-        _changes(desk.changes, begin, frozenset(video or ()), tuple(f"{one}." for one in topic or TOPICS)),
+        sources[0] if len(sources) == 1 else merged(sources),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
+
+
+def glances(progress: ProgressBoard, leases: Leases, *, closing: asyncio.Event) -> dict[str, Glance[Shown]]:
+    """What is no fact, by topic."""
+
+    async def what_is_worked_on() -> list[Shown]:
+        return [views.progress_view(said) for said in progress.now()]
+
+    async def who_is_here() -> list[Shown]:
+        return [views.present_view(one) for one in await leases.present()]
+
+    return {
+        "progress": Glance("progress", what_is_worked_on, every_s=_LOOK_S, closing=closing),
+        "presence": Glance("presence", who_is_here, every_s=_LOOK_S, closing=closing),
+    }
 
 
 async def _changes(
@@ -93,11 +114,11 @@ async def _changes(
 ) -> AsyncGenerator[bytes, None]:
     WATCHERS.inc()
     try:
-        yield b": watching\nretry: 1000\n\n"
+        yield _HELLO
         async with aclosing(changes.since(after, pause_s=_HEARTBEAT_S)) as batches:
             async for batch in batches:
                 if not batch:
-                    yield b": still here\n\n"
+                    yield _STILL_HERE
                     continue
                 wanted = [
                     change
@@ -110,6 +131,20 @@ async def _changes(
         yield f"event: dropped\ndata: {problem.seen}\n\n".encode()
     finally:
         WATCHERS.dec()
+
+
+async def _glances(name: str, glance: Glance[Shown], videos: frozenset[UUID]) -> AsyncGenerator[bytes, None]:
+    yield _HELLO
+    told: list[Shown] | None = None
+    async with aclosing(glance.watch(pause_s=_HEARTBEAT_S)) as looks:
+        async for seen in looks:
+            if seen is None:
+                yield _STILL_HERE
+                continue
+            wanted = [one for one in seen if not videos or one.video_id in videos]
+            if wanted != told:
+                told = wanted
+                yield b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode({"items": wanted}))
 
 
 @lru_cache(maxsize=4096)

@@ -7,11 +7,12 @@ from heaters_contracts.fact import Lane
 from sqlalchemy import func, select
 
 from heaters_review_api.core import tables as core
+from heaters_review_api.core.rules import Moved
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
 from heaters_review_api.db.rows import to_row
 
-_v, _d = schema.video.c, schema.decision.c
+_v, _d, _r, _s = schema.video.c, schema.decision.c, schema.reversal.c, schema.segment.c
 
 
 class DecisionReads(Reads):
@@ -41,6 +42,22 @@ class DecisionReads(Reads):
             query = select(schema.decision).where(_d.video_id == video_id, _d.start_frame < end, _d.end_frame > start)
             found += [to_row(core.Decision, row) for row in await self._all(query)]
         return found
+
+    async def moved_since(self, video_id: UUID, *, after: int, up_to: int) -> list[Moved]:
+        """What people changed of a video at sequences in (after, up_to], and where cuts were found; the oldest first."""
+        decided = select(schema.decision).where(_d.video_id == video_id, _d.changed_sequence.between(after + 1, up_to))
+        turned = select(_r.sequence, _r.by, _r.kind).where(_r.video_id == video_id, _r.sequence > after)
+        found = select(_s.detected_sequence, _s.first_frame, _s.first_frame + _s.frames).where(
+            _s.video_id == video_id, _s.detected_sequence.between(after + 1, up_to)
+        )
+        turns = {row.sequence: (row.by, row.kind) for row in await self._all(turned)}
+        moved = [Moved(sequence, "cuts found", None, start, end) for sequence, start, end in await self._all(found)]
+        for row in await self._all(decided):
+            one = to_row(core.Decision, row)
+            by, kind = turns.get(one.changed_sequence, (one.by, None))
+            what = f"{kind} of {one.action}" if kind else one.action
+            moved.append(Moved(one.changed_sequence, what, by, one.start_frame, one.end_frame))
+        return sorted(moved, key=lambda one: one.sequence)
 
     async def versions_of_decision(self, decision_id: UUID) -> dict[UUID, tuple[Lane, int]]:
         """The videos that a decision is about, in the order in which it was told, with lane and version."""
@@ -78,6 +95,5 @@ class DecisionReads(Reads):
 
     async def reversals(self, by: str, idempotency_key: str) -> list[core.Reversal]:
         """What a person has undone or redone under a key."""
-        r = schema.reversal.c
-        query = select(schema.reversal).where(r.by == by, r.idempotency_key == idempotency_key).order_by(r.sequence)
+        query = select(schema.reversal).where(_r.by == by, _r.idempotency_key == idempotency_key).order_by(_r.sequence)
         return [to_row(core.Reversal, row) for row in await self._all(query)]

@@ -34,7 +34,7 @@ from heaters_review_api.web.views.review import (
     VerdictGiven,
     VerdictWish,
 )
-from heaters_review_api.web.views.sharing import Handed, Held, NextWish, Present, PresentList, ReleaseWish
+from heaters_review_api.web.views.sharing import Handed, Held, NextWish, Present, PresentList, ReleaseWish, present_view
 from heaters_review_api.web.views.stages import (
     FailureInFull,
     Failures,
@@ -46,6 +46,7 @@ from heaters_review_api.web.views.stages import (
     Said,
     Stage,
     Stages,
+    progress_view,
 )
 from heaters_review_api.web.views.videos import (
     Cut,
@@ -138,6 +139,8 @@ __all__ = [
     "cut_view",
     "event_view",
     "failure_view",
+    "present_view",
+    "progress_view",
     "rejection_view",
     "video_values",
 ]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from heaters_review_api.db import leases
 from heaters_review_api.web.views.clips import Clip
 
 
@@ -49,12 +50,17 @@ class ReleaseWish(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Present(Struct, frozen=True, kw_only=True):
-    """Somebody who reviews a video now."""
+    """Somebody who reviews a video now, and how many clips of it they hold that still wait."""
 
     video_id: UUID
     by: str
     clips: int
     since: datetime
+
+
+def present_view(one: leases.Present) -> Present:
+    """Somebody, as they are shown."""
+    return Present(video_id=one.video_id, by=one.by, clips=one.clips, since=one.since)
 
 
 class PresentList(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+from heaters_edges import bus
 from msgspec import Meta, Struct, field
 
 from heaters_review_api.web.views.videos import Failure
@@ -98,3 +99,17 @@ class ProgressList(Struct, frozen=True, kw_only=True):
     """What is being worked on now."""
 
     items: list[Progress]
+
+
+def progress_view(said: bus.Progress) -> Progress:
+    """A stage's last word on a video, as it is shown."""
+    return Progress(
+        video_id=said.video_id,
+        stage=said.stage,
+        fraction=said.fraction,
+        detail=said.detail,
+        done=said.pace.done if said.pace else None,
+        total=said.pace.total if said.pace else None,
+        per_s=said.pace.per_s if said.pace else None,
+        left_s=said.pace.left_s if said.pace else None,
+    )
