@@ -6,10 +6,13 @@ Whatever is sent: refused with a reason or processed with what is whole; no othe
 import contextlib
 import io
 import multiprocessing
+import os
 import random
 import resource
+import shutil
 import signal
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -337,3 +340,70 @@ def test_damaged_ledgers_are_refused_or_read_and_never_crash(tmp_path: Path) -> 
             refused += 1
 
     assert refused > 300
+
+
+EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1")
+
+
+def mutated(data: bytes, dice: random.Random) -> bytes:
+    """A film with some of the things done to it that happen to films, and some that only an enemy does."""
+    broken = bytearray(data)
+    for _ in range(dice.randint(1, 6)):
+        # Half of the time near the start or the end, where the headers and indexes are.
+        low = dice.choice((0, 0, max(0, len(broken) - 4096), dice.randrange(len(broken))))
+        at = min(len(broken) - 1, low + dice.randrange(4096))
+        length = dice.choice((1, 4, 16, 200, 5000))
+        match dice.randrange(7):
+            case 0:
+                broken[at] ^= 1 << dice.randrange(8)
+            case 1:
+                broken[at : at + 4] = dice.choice(EXTREMES)
+            case 2:
+                broken[at : at + length] = bytes(length)
+            case 3:
+                del broken[at : at + length]
+            case 4:
+                broken[at:at] = broken[at : at + length]
+            case 5:
+                other = dice.randrange(len(broken))
+                broken[at : at + length] = broken[other : other + length]
+            case _:
+                del broken[max(1, at) :]
+        if not broken:
+            broken = bytearray(b"\0")
+    return bytes(broken)
+
+
+@pytest.mark.long
+def test_whatever_happens_to_a_film_is_refused_or_processed(tmp_path: Path) -> None:
+    """For HEATERS_FUZZ_S seconds, by HEATERS_SEED. What it finds is kept in the folder that it names, to become a case above."""
+    dice = random.Random(int(os.environ.get("HEATERS_SEED", "1")))
+    until = time.monotonic() + float(os.environ.get("HEATERS_FUZZ_S", "60"))
+    kinds = {
+        ".mp4": FilmKind(b_frames=2, audio_rate=48000),
+        ".mov": FilmKind(codec="mjpeg", pix_fmt="yuvj420p"),
+        ".mkv": FilmKind(audio_rate=48000),
+        ".webm": FilmKind(codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}),
+        ".ts": FilmKind(b_frames=2, audio_rate=48000),
+        ".avi": FilmKind(codec="mpeg4"),
+        ".flv": FilmKind(audio_rate=44100),
+    }
+    good = {suffix: render_film(tmp_path / f"good{suffix}", kind).read_bytes() for suffix, kind in kinds.items()}
+    found, tried, refused = [], 0, 0
+    while time.monotonic() < until or tried < len(good):
+        suffix = dice.choice(list(good))
+        path = tmp_path / f"{tried}{suffix}"
+        path.write_bytes(mutated(good[suffix], dice))
+        tried += 1
+        try:
+            reason, *_ = in_a_process(path, tmp_path / f"out{tried}")
+            refused += bool(reason)
+            assert "Errno" not in reason, reason
+        except AssertionError as problem:
+            found.append(f"{path}: {problem}")
+        else:
+            path.unlink()
+        shutil.rmtree(tmp_path / f"out{tried}", ignore_errors=True)
+
+    assert not found, f"{len(found)} of {tried}: {found}"
+    assert 0 < refused < tried

@@ -97,7 +97,7 @@ class Clip(TypedDict):
     time_base: TimeBase
     state: str
     object: StoredObject | None
-    frames_decoded: int | None
+    frames_counted: int | None
     verdict: str | None
 
 

@@ -58,7 +58,7 @@ def look(video: dict[str, Any]) -> dict[str, Any]:
         for start, end in SPANS:
             clip = {"id": str(uuid.uuid4()), "video_id": video["id"], "start": start, "end": end, "frames": end - start}
             clip |= {"start_ticks": start * 40, "end_ticks": end * 40, "time_base": [1, 1000]}
-            clips[clip["id"]] = clip | {"state": "pending_review", "object": None, "frames_decoded": None}
+            clips[clip["id"]] = clip | {"state": "pending_review", "object": None, "frames_counted": None}
     for number, clip in enumerate(mine):
         if clip["state"] == "review_approved":
             if number == 1 and "unexported" in video["title"]:
@@ -66,7 +66,7 @@ def look(video: dict[str, Any]) -> dict[str, Any]:
                 fail(video, "export", "the disk is full")
             else:
                 stored = {"key": f"clips/{clip['id']}.mp4", "bytes": 1000}
-                clip.update(state="embedded", object=stored, frames_decoded=clip["frames"])
+                clip.update(state="embedded", object=stored, frames_counted=clip["frames"])
     video["clips"] = {}
     for clip in clips.values():
         if clip["video_id"] == video["id"]:

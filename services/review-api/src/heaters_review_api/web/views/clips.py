@@ -30,7 +30,7 @@ class Clip(Struct, frozen=True, kw_only=True):
     time_base: tuple[int, int] | None
     state: ClipState
     object: StoredObject | None
-    frames_decoded: int | None
+    frames_counted: int | None
     """As read back from the exported file."""
     confidence_in: float | None
     """Of the cut at its start; none at the video's start."""
@@ -115,7 +115,7 @@ def clip_view(one: ClipOfVideo, ticks: tuple[int, int] | None) -> Clip:
         time_base=one.time_base,
         state=clip.state,
         object=StoredObject(key=clip.export_object.key, bytes=clip.export_object.bytes) if clip.export_object else None,
-        frames_decoded=clip.proof.frames_decoded if clip.proof else None,
+        frames_counted=clip.proof.frames_counted if clip.proof else None,
         confidence_in=clip.confidence_in,
         confidence_out=clip.confidence_out,
         certainty=clip.certainty,
