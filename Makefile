@@ -36,7 +36,7 @@ demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
 test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS= side by side)
 	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
-test-long: setup ## faults in their long forms, for hours (HEATERS_KILLS=200 HEATERS_SEED=)
+test-long: setup ## what takes minutes: outages, slow links, kills at random (HEATERS_KILLS=200 HEATERS_SEED=)
 	HEATERS_KILLS=$${HEATERS_KILLS:-200} $(PY) -m pytest -m long $(ARGS)
 
 reliability: setup ## try every fault, and write docs/reliability.md from what came of it (KEEP=1 adds to an earlier part)

@@ -1,5 +1,6 @@
 """What every fault ends with: everything that should be there is counted, and a line is written for the table of docs/reliability.md."""
 
+import asyncio
 import json
 import os
 from collections import Counter
@@ -14,7 +15,10 @@ from heaters_edges.bus import Bus
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
 from heaters_edges.streams import migrate
+from heaters_review_api.__main__ import migrate_all
+from kept_rows import until_shown
 from left_over import processes_of
+from review_process import ReviewProcess
 from worker_processes import ACK_WAIT_S, Workers
 
 
@@ -49,6 +53,25 @@ def outcome() -> Outcome:
         assert not doubled, f"too often, or made up: {sorted(doubled.elements())}"
 
     return write
+
+
+@pytest.fixture(scope="session")
+async def review_servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReviewProcess]:
+    """NATS, Postgres and S3 of their own for review-api, which is not started: tests kill them, and start them again."""
+    folder = tmp_path_factory.mktemp("review")
+    with ReviewProcess(folder) as process:
+        await migrate_all(process.settings)
+        yield process
+    assert processes_of(folder) == []
+
+
+@pytest.fixture
+async def review(review_servers: ReviewProcess) -> ReviewProcess:
+    """The same, with a review-api that runs and shows all that was told before."""
+    if not review_servers.runs:
+        await asyncio.to_thread(review_servers.start)
+    await until_shown(review_servers)
+    return review_servers
 
 
 @pytest.fixture

@@ -4,27 +4,16 @@ import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator
 
-import pytest
 from fault_outcome import Outcome
 from heaters_contracts.fact import Fact, Told
 from heaters_edges.bus import Bus
 from heaters_edges.failure import Unavailable
-from heaters_review_api.__main__ import migrate_all
 from kept_rows import disagreements, facts_kept, facts_told, rows, until_shown
 from review_process import ReviewProcess
 from told_films import ToldFilm
 
-KILLS = 3
-
-
-@pytest.fixture(scope="module")
-async def review(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReviewProcess]:
-    with ReviewProcess(tmp_path_factory.mktemp("broker")) as process:
-        await migrate_all(process.settings)
-        await asyncio.to_thread(process.start)
-        yield process
+KILLS = 2
 
 
 async def tell_until_taken(bus: Bus, told: Told[Fact]) -> None:
@@ -86,7 +75,7 @@ async def test_a_broker_that_has_lost_its_data_is_given_it_back_by_the_database(
     shutil.rmtree(review.nats.data_dir / "jetstream")
     await asyncio.to_thread(review.nats.start)
     lost = time.monotonic()
-    review.stop()
+    await asyncio.to_thread(review.stop)
 
     done = await asyncio.to_thread(
         subprocess.run,

@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from heaters_contracts.facts import StageFailed, StageRequested, VideoDownloaded
 from heaters_edges.bus import Bus
 from heaters_edges.settings import Settings
 from heaters_local.servers import free_port
-from heaters_review_api.__main__ import migrate_all
 from kept_rows import database, disagreements, facts_kept, facts_told, until_shown
 from review_process import ReviewProcess
 from sqlalchemy import text
@@ -37,6 +35,7 @@ from worker_processes import (
 GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "golden"
 
 
+@pytest.mark.long
 async def test_two_workers_of_one_kind_do_each_message_once(
     bus: Bus, settings: Settings, workers: Workers, outcome: Outcome
 ) -> None:
@@ -127,14 +126,6 @@ async def test_what_only_the_next_release_can_read_fails_once_and_is_done_after_
 
 
 # --- review-api -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-async def review(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReviewProcess]:
-    with ReviewProcess(tmp_path_factory.mktemp("copies")) as process:
-        await migrate_all(process.settings)
-        await asyncio.to_thread(process.start)
-        yield process
 
 
 async def test_two_review_apis_project_decide_and_tidy_once(review: ReviewProcess, outcome: Outcome) -> None:
@@ -244,3 +235,4 @@ async def test_every_message_that_was_ever_published_is_read_by_the_projector(
         expected=[f"{message['subject']}: read" for message in golden],
         found=kept,
     )
+    assert await disagreements(review) == []

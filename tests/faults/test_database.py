@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,7 +13,6 @@ import pytest
 from alembic import command
 from database_faults import connected, every_connection, locked, shape
 from fault_outcome import Outcome
-from heaters_review_api.__main__ import migrate_all
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.migrate import alembic_config
 from kept_rows import disagreements, facts_kept, facts_told, until_shown
@@ -22,14 +20,6 @@ from pydantic import SecretStr
 from review_process import ReviewProcess
 from sqlalchemy import text
 from told_films import ToldFilm
-
-
-@pytest.fixture(scope="module")
-async def review(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReviewProcess]:
-    with ReviewProcess(tmp_path_factory.mktemp("database")) as process:
-        await migrate_all(process.settings)
-        await asyncio.to_thread(process.start)
-        yield process
 
 
 async def clips_of(client: httpx.AsyncClient, film: ToldFilm) -> list[dict[str, Any]]:
@@ -94,7 +84,10 @@ async def test_connections_that_are_used_up_are_told_and_waited_for(review: Revi
 
 @pytest.mark.parametrize(
     "statement",
-    ["LOCK TABLE projection.clip IN ACCESS EXCLUSIVE MODE", "SELECT * FROM projection.checkpoint FOR UPDATE"],
+    [
+        "LOCK TABLE projection.clip IN ACCESS EXCLUSIVE MODE",
+        pytest.param("SELECT * FROM projection.checkpoint FOR UPDATE", marks=pytest.mark.long),
+    ],
     ids=["a table", "the checkpoint"],
 )
 async def test_a_lock_that_is_held_too_long_is_waited_for_and_told(
@@ -221,17 +214,23 @@ def migrating(review: ReviewProcess, url: str) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.fixture(scope="module")
+async def wanted(review_servers: ReviewProcess) -> list[str]:
+    """What a database comes to that was migrated from the same revision without any fault, and what it had kept."""
+    whole = await database_at(review_servers, "whole", "0001")
+    assert await migrated(review_servers, whole) == 0
+    return [*shape(whole), "fact 1", "fact 2", "fact 3"]
+
+
 async def migrated(review: ReviewProcess, url: str) -> int:
     return await asyncio.to_thread(migrating(review, url).wait, 60)
 
 
 async def test_a_migration_that_is_killed_half_way_and_run_again_comes_to_the_same_tables(
-    review: ReviewProcess, outcome: Outcome
+    review: ReviewProcess, outcome: Outcome, wanted: list[str]
 ) -> None:
-    whole = await database_at(review, "whole", "0001")
-    assert await migrated(review, whole) == 0
     half = await database_at(review, "half", "0001")
-    dice, kills = random.Random(1), 3
+    dice, kills = random.Random(1), 2
     with locked(half, "LOCK TABLE projection.clip IN ACCESS EXCLUSIVE MODE") as until_awaited:
         process = migrating(review, half)
         await asyncio.to_thread(until_awaited)
@@ -252,17 +251,16 @@ async def test_a_migration_that_is_killed_half_way_and_run_again_comes_to_the_sa
     outcome(
         "kill -9 of a migration half-way",
         tried=kills,
-        expected=[*shape(whole), "fact 1", "fact 2", "fact 3"],
+        expected=wanted,
         found=[*shape(half), *kept(half)],
         recovered_s=recovered_s,
     )
 
 
+@pytest.mark.long
 async def test_a_migration_whose_postgres_is_killed_fails_and_is_run_again(
-    review: ReviewProcess, outcome: Outcome
+    review: ReviewProcess, outcome: Outcome, wanted: list[str]
 ) -> None:
-    whole = await database_at(review, "whole_too", "0001")
-    assert await migrated(review, whole) == 0
     cut = await database_at(review, "cut_off", "0001")
     with locked(cut, "LOCK TABLE projection.clip IN ACCESS EXCLUSIVE MODE") as until_awaited:
         process = migrating(review, cut)
@@ -278,7 +276,7 @@ async def test_a_migration_whose_postgres_is_killed_fails_and_is_run_again(
     assert (failed != 0, code) == (True, 0)
     outcome(
         "kill -9 of Postgres under a migration",
-        expected=[*shape(whole), "fact 1", "fact 2", "fact 3"],
+        expected=wanted,
         found=[*shape(cut), *kept(cut)],
         recovered_s=recovered_s,
     )

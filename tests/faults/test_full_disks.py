@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fault_outcome import Outcome
 from heaters_contracts.facts import VideoDownloaded
 from heaters_edges.bus import Bus
@@ -52,6 +53,7 @@ async def test_a_full_cache_costs_no_attempt_and_the_work_is_done_once_there_is_
     assert left == []
 
 
+@pytest.mark.long
 async def test_a_worker_takes_nothing_while_the_reserve_is_touched_and_says_so(
     bus: Bus, settings: Settings, workers: Workers, outcome: Outcome, tmp_path: Path
 ) -> None:
@@ -82,6 +84,7 @@ async def test_a_worker_takes_nothing_while_the_reserve_is_touched_and_says_so(
     )
 
 
+@pytest.mark.long
 async def test_a_broker_whose_disk_is_full_refuses_and_keeps_what_it_has_taken(
     settings: Settings, outcome: Outcome, tmp_path: Path
 ) -> None:

@@ -181,6 +181,12 @@ def test_over_a_whole_video_nothing_is_put_twice_and_nothing_is_got_that_the_nod
     )  # each looked for once, before the work
 
 
+def fetched(running: Running) -> int:
+    """Bytes that the services have got from the store, in whole or in part."""
+    moved = s3_ledger(running.state)[1]
+    return moved["get"] + moved["get_range"]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU, and the embedder uses it")
 def test_without_a_gpu_clips_are_embedded_on_the_processor_and_the_log_says_so(running: Running) -> None:
     lines = [json.loads(line) for line in running.home.log("embedder-1").read_text().splitlines() if line[:1] == "{"]
@@ -191,15 +197,14 @@ def test_without_a_gpu_clips_are_embedded_on_the_processor_and_the_log_says_so(r
 
 
 def test_a_node_that_has_lost_its_cache_fetches_what_it_needs_and_counts_it(running: Running, outcome: Outcome) -> None:
-    before = s3_ledger(running.state)[1]["get"]
+    before = fetched(running)
     video_id = ingest(running, "no cache")
     in_review(running.api, video_id, within_s=180)
     shutil.rmtree(running.home.cache / "objects" / "videos")
     lost = time.monotonic()
     recovered_s = running.finished(video_id) - lost
 
-    fetched = s3_ledger(running.state)[1]["get"] - before
-    assert fetched > 0
+    assert fetched(running) > before
     outcome(
         "a node's cache lost in mid-work",
         expected=running.wanted,
@@ -208,6 +213,7 @@ def test_a_node_that_has_lost_its_cache_fetches_what_it_needs_and_counts_it(runn
     )
 
 
+@pytest.mark.long
 def test_the_manifests_alone_give_back_what_the_stages_did(running: Running, outcome: Outcome, tmp_path: Path) -> None:
     wanted = results(running.state, running.calm)
     table = resources.files("heaters_local").joinpath("table.toml").read_text()

@@ -109,6 +109,11 @@ class ReviewProcess:
         """What it has said so far."""
         return (self._folder / "review-api.log").read_text()
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is a review-api just now."""
+        return self._process is not None and self._process.poll() is None
+
     @staticmethod
     def command(*words: str) -> list[str]:
         """What starts one."""
