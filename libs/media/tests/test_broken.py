@@ -229,6 +229,8 @@ def render_broken(folder: Path) -> list[Broken]:
         Broken("transport stream, a day between", ".ts", stream + film("day.ts", first_tick=25 * 40000), frames=(0, 120)),
         Broken("avi, cut off", ".avi", avi[: len(avi) // 2], frames=(0, 45)),
         Broken("avi, without its index", ".avi", avi[: avi.rindex(b"idx1")], frames=(55, 60)),
+        # Found by chance: FFmpeg believes an index that promises packets of half a gigabyte, and asks for the memory.
+        Broken("avi, pictures where its index was", ".avi", avi[: (at := avi.rindex(b"idx1")) + 177] + avi[at - 1767 : at + 177], "memory"),
     ]  # fmt: skip
 
 
@@ -260,6 +262,8 @@ def work_on(path: Path, out: Path) -> tuple[str, int, int]:
         assert len(pieces) == len(whole.segments)
     except BadMedia as wrong:
         return str(wrong), 0, 0
+    except MemoryError:  # as the child process says it, which the services work in
+        return "the work wanted more memory than a job may have", 0, 0
     return "", whole.frames, damaged
 
 

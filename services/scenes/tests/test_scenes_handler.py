@@ -1,12 +1,14 @@
 """The handler of scene detection over a store in a folder, with real children and a small real film."""
 
 import io
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import psutil
 import pytest
 from heaters_contracts.curves import unpacked
 from heaters_contracts.detectors import UnknownDetector, Wish
@@ -19,6 +21,7 @@ from heaters_edges import job as jobs
 from heaters_edges.child import warm_up
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects, sha256_of_file
+from heaters_edges.resident import Resident
 from heaters_media.film import FilmKind, render_film
 from heaters_media.plan import Plan, plan
 from heaters_media.preprocess import preprocess
@@ -45,6 +48,13 @@ def objects(tmp_path: Path) -> Objects:
 
 
 @pytest.fixture
+async def resident() -> AsyncIterator[Resident]:
+    resident = Resident(memory_bytes=1 << 30)
+    yield resident
+    await resident.end()
+
+
+@pytest.fixture
 async def told(objects: Objects, tmp_path: Path) -> Told[SegmentPreprocessed]:
     """The one segment of a numbered film of 60 frames, with a sound that is as loud everywhere."""
     film = render_film(tmp_path / "film.mp4", FilmKind(audio_rate=48000))
@@ -66,9 +76,9 @@ async def told(objects: Objects, tmp_path: Path) -> Told[SegmentPreprocessed]:
 
 
 async def test_a_segment_gets_cuts_and_a_score_and_measures_for_each_frame(
-    told: Told[SegmentPreprocessed], objects: Objects
+    told: Told[SegmentPreprocessed], objects: Objects, resident: Resident
 ) -> None:
-    found = await detect_scenes(told, objects=objects, default=Wish("adaptive", 1.5), threads=1)
+    found = await detect_scenes(told, objects=objects, resident=resident, default=Wish("adaptive", 1.5), threads=1)
 
     assert found.detector.startswith("adaptive(strictness=1.5,")
     assert found.scores is not None
@@ -83,14 +93,33 @@ async def test_a_segment_gets_cuts_and_a_score_and_measures_for_each_frame(
 
 
 async def test_the_requests_own_detector_goes_before_the_setting(
-    told: Told[SegmentPreprocessed], objects: Objects
+    told: Told[SegmentPreprocessed], objects: Objects, resident: Resident
 ) -> None:
     def asking(detector: str) -> Told[SegmentPreprocessed]:
         fact = told.fact.model_copy(update={"options": Options(detector=detector)})
         return tell(fact, video_id=told.video_id, lane="bulk", cause=None, time=told.time)
 
-    found = await detect_scenes(asking("adaptive"), objects=objects, default=Wish("adaptive", 2.0), threads=1)
+    found = await detect_scenes(
+        asking("adaptive"), objects=objects, resident=resident, default=Wish("adaptive", 2.0), threads=1
+    )
 
     assert found.detector.startswith("adaptive(ratio=3,")
     with pytest.raises(UnknownDetector, match="there are adaptive, transnetv2, cascade"):
-        await detect_scenes(asking("dreams"), objects=objects, default=ADAPTIVE, threads=1)
+        await detect_scenes(asking("dreams"), objects=objects, resident=resident, default=ADAPTIVE, threads=1)
+
+
+async def test_the_network_is_loaded_once_for_many_segments(
+    told: Told[SegmentPreprocessed], objects: Objects, resident: Resident
+) -> None:
+    def processes() -> set[int]:
+        return {process.pid for process in psutil.Process().children(recursive=True)}
+
+    before = processes()
+    first = await detect_scenes(told, objects=objects, resident=resident, default=Wish("transnetv2"), threads=1)
+    kept = processes() - before
+    second = await detect_scenes(told, objects=objects, resident=resident, default=Wish("cascade"), threads=1)
+
+    assert first.detector.startswith("transnetv2(")
+    assert second.detector.startswith("cascade(")
+    assert len(kept) == 1
+    assert processes() - before == kept

@@ -5,6 +5,7 @@ from functools import partial
 from heaters_contracts.detectors import UnknownDetector, read_wish
 from heaters_contracts.pipeline import work_named
 from heaters_edges.delivery import Duty
+from heaters_edges.resident import Resident
 from heaters_edges.service import Service
 from heaters_edges.settings import load
 from heaters_media.errors import BadMedia
@@ -20,7 +21,11 @@ def main() -> None:
     settings = load(ScenesSettings)
     service = Service("scenes", settings)
     default = read_wish(settings.detector)
-    handler = partial(detect_scenes, objects=service.objects, default=default, threads=settings.detector_threads)
+    work = work_named("scenes")
+    resident = Resident(memory_bytes=work.memory_bytes)
+    handler = partial(
+        detect_scenes, objects=service.objects, resident=resident, default=default, threads=settings.detector_threads
+    )
     permanent = (BadMedia, UnusableTiny, InvalidParameters, UnknownDetector)
     profile = f"{default}@{REVISION}, {'with' if has_network() else 'without'} a network"
-    service.run([Duty(work_named("scenes"), handler, profile, permanent)], preload=preload(default))
+    service.run([Duty(work, handler, profile, permanent)], preload=preload(default))

