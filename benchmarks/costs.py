@@ -84,7 +84,7 @@ class _Whole:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """A service that does nothing: medians."""
+    """A service that does nothing. Times are medians."""
 
     ready_s: float
     memory_bytes: int
@@ -149,7 +149,8 @@ def _through(api: Api, film: Path) -> UUID:
         video = api.video(video_id)
         if video["failures"]:
             raise RuntimeError(str(video["failures_list"]))
-        for clip in video["clips_list"]:
+        open_ = 0 < video["segments_total"] == video["segments_done"]
+        for clip in video["clips_list"] if open_ else ():
             if clip["state"] == "pending_review" and clip["id"] not in approved:
                 approved.add(clip["id"])
                 api.approve(clip["id"])
@@ -222,19 +223,20 @@ def _measured_whole(folder: Path) -> _Whole:
 def _resting(folder: Path, settings: ReviewSettings, service: str) -> _Rest:
     """Start a service some times, and look at it while it does nothing."""
     more = {service: _of_review(settings) if service == "review-api" else {}}
-    ready, memory, cpu = [], [], []
-    for _ in range(STARTS):
+    ready = []
+    for start in range(STARTS):
         began_s = time.monotonic()
         with running(folder, settings, (service,), more) as processes:
             ready.append(time.monotonic() - began_s)
-            time.sleep(1)
-            before_s = _cpu_s(processes[service])
-            time.sleep(_IDLE_S)
-            cpu.append((_cpu_s(processes[service]) - before_s) / _IDLE_S)
-            memory.append(_pss_bytes(processes[service]))
+            if start == 0:
+                time.sleep(1)
+                before_s = _cpu_s(processes[service])
+                time.sleep(_IDLE_S)
+                cpu = (_cpu_s(processes[service]) - before_s) / _IDLE_S
+                memory = _pss_bytes(processes[service])
     image = _Image.of(service)
     image_ready = median(image.ready_s(folder, settings, more[service]) for _ in range(STARTS)) if image else None
-    return _Rest(median(ready), int(median(memory)), median(cpu), image_ready, image.size_bytes if image else None)
+    return _Rest(median(ready), memory, cpu, image_ready, image.size_bytes if image else None)
 
 
 def _of_review(settings: ReviewSettings) -> dict[str, str]:
