@@ -48,6 +48,8 @@ def reembed(home: Home, model: str, strategy: str | None, near_duplicate: float,
         said(out, f"{name[0]}, {name[1]}: {asked['dimensions']} dimensions")
         with Live(console=out, refresh_per_second=4) as live:
             _wait(api, name, live)
+        if not out.is_terminal:
+            out.print()  # what lives on a screen ends without a line's end in a file
         if before and (before["model"], before["strategy"]) != name:
             agreed = api.overlap(name, (before["model"], before["strategy"]))
             if agreed["share"] is not None:
