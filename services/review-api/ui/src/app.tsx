@@ -1,11 +1,12 @@
 // The frame of every page: one line above, the page below, short words at the edge.
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Button } from "./parts/bits";
 import { Icon } from "./parts/icons";
 import { Help } from "./parts/help";
 import { Palette } from "./parts/palette";
+import { AccountPage } from "./pages/account";
 import { FailedPage } from "./pages/failed";
 import { GridPage } from "./pages/grid/grid";
 import { PipelinePage } from "./pages/pipeline/pipeline";
@@ -39,6 +40,7 @@ const SHOWN = {
   search: SearchPage,
   failed: FailedPage,
   video: VideoPage,
+  account: AccountPage,
 } as const;
 
 export function App() {
@@ -49,21 +51,17 @@ export function App() {
 
   useEffect(() => startVideos(), []);
   useEffect(() => {
-    const title = page === "video" ? "Video" : TABS.find((tab) => tab.page === page)?.title;
+    const title = page === "video" ? "Video" : page === "account" ? "Account" : TABS.find((tab) => tab.page === page)?.title;
     if (page !== "review") document.title = `${title} · Heaters`;
   }, [page]);
 
   useActions({
     help: () => (help.value = !help.value),
     palette: () => (palette.value = !palette.value),
-    cancel: () => {
-      help.value = false;
-      palette.value = false;
-    },
     undo: () => desk.undo(),
     redo: () => desk.redo(),
     ...Object.fromEntries(TABS.map((tab) => [`go_${tab.page}`, () => go(pathOf(tab.page))])),
-  });
+  }, true);
 
   return (
     <>
@@ -103,12 +101,14 @@ export function App() {
 function Header({ onHelp, onPalette }: { onHelp: () => void; onPalette: () => void }) {
   const failed = failures.value.length;
   const current = route.value.page;
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [current]);
   return (
     <header class="bar">
       <a class="brand" href="/" data-page="review">
         Heaters
       </a>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref={nav}>
         {TABS.map(({ page, title }, n) => (
           <a key={page} class="tab" href={pathOf(page)} data-page={page} aria-current={current === page ? "page" : undefined} title={`${title} (${n + 1})`}>
             {title}
@@ -122,10 +122,10 @@ function Header({ onHelp, onPalette }: { onHelp: () => void; onPalette: () => vo
       <Button kind="icon" icon="search" label="Find anything" action="palette" onPress={onPalette} />
       <Button kind="icon" icon="keys" label="Keys" action="help" onPress={onHelp} />
       <Button kind="icon" icon="theme" label={`Theme: ${settings.value.theme}`} onPress={nextTheme} />
-      <span class="me" title={me.value ? `${me.value.name}: ${me.value.roles.join(", ")}` : ""}>
+      <a class="button icon me" href="/account" data-page="account" aria-current={current === "account" ? "page" : undefined} title={me.value ? `${me.value.name}: ${me.value.roles.join(", ")}` : "Your account"}>
         <Icon name="user" />
-        <span class="sr">{me.value?.name ?? ""}</span>
-      </span>
+        <span class="sr">Your account{me.value ? `, ${me.value.name}` : ""}</span>
+      </a>
     </header>
   );
 }

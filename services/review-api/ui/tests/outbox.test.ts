@@ -23,6 +23,53 @@ describe("what was decided is sent in order, under one key each, until it is ans
     expect(box.count.value).toBe(0);
   });
 
+  test("what is about different videos goes side by side, what is about one in order, and an undo after all", async () => {
+    const sent: string[] = [];
+    const answers = new Map<string, () => void>();
+    const box = new Outbox(shelf(), "box", () => {}, (wish) => {
+      sent.push(wish.path);
+      return new Promise<void>((resolve) => answers.set(wish.path, resolve));
+    });
+    box.put("/1/a", {}, "", { video: "one" });
+    box.put("/1/b", {}, "", { video: "one" });
+    box.put("/2/a", {}, "", { video: "two" });
+    const undo = box.put("/undo", {}, "");
+    box.put("/2/b", {}, "", { video: "two" });
+
+    expect(sent).toEqual(["/1/a", "/2/a"]);
+    answers.get("/1/a")?.();
+    await vi.waitFor(() => expect(sent).toEqual(["/1/a", "/2/a", "/1/b"]));
+    answers.get("/2/a")?.();
+    await Promise.resolve();
+    expect(sent).not.toContain("/undo");
+    answers.get("/1/b")?.();
+    await vi.waitFor(() => expect(sent.at(-1)).toBe("/undo"));
+    expect(sent).not.toContain("/2/b");
+    answers.get("/undo")?.();
+    await undo.outcome;
+
+    await vi.waitFor(() => expect(sent.at(-1)).toBe("/2/b"));
+  });
+
+  test("what somebody else has left behind is not sent in one's own name", async () => {
+    const keeper = shelf();
+    const theirs = new Outbox(keeper, "box", () => {}, () => new Promise(() => {}), () => "ada");
+    theirs.put("/a", {}, "a");
+    const sent: string[] = [];
+    let who: string | null = null;
+    const box = new Outbox(keeper, "box", () => {}, async (wish) => void sent.push(wish.path), () => who);
+
+    who = "bo";
+    box.nudge();
+    await box.put("/b", {}, "b").outcome;
+    expect(sent).toEqual(["/b"]);
+    expect(box.count.value).toBe(0);
+    who = "ada";
+    box.nudge();
+
+    await vi.waitFor(() => expect(sent).toEqual(["/b", "/a"]));
+  });
+
   test("a lost connection delays, and loses nothing", async () => {
     vi.useFakeTimers();
     const tried: Wish[] = [];
@@ -67,7 +114,7 @@ describe("what was decided is sent in order, under one key each, until it is ans
     });
     const verdict = box.put("/verdict", { verdict: "skip" }, "skip");
 
-    await box.put("/undo", {}, "undo", verdict.key).outcome;
+    await box.put("/undo", {}, "undo", { of: verdict.key }).outcome;
 
     expect(bodies).toEqual([{ verdict: "skip" }, { decision: "d-1" }]);
   });

@@ -53,6 +53,7 @@ APP: Mapping[str, tuple[bytes, str, str]] = _load("app")
         "/failed",
         "/search",
         "/timeline",
+        "/account",
         "/review/{about:uuid}",
         "/timeline/{about:uuid}",
         "/videos/{about:uuid}",

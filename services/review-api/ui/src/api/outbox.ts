@@ -1,5 +1,5 @@
-// What was decided here and is not confirmed yet: sent one after another, in order, always under the same key, until the server has
-// answered. It is kept in storage, so that neither a reload nor a lost connection loses a verdict.
+// What was decided here and is not confirmed yet: sent in order, always under the same key, until the server has answered. What is about
+// different videos need not wait for each other. It is kept in storage, so that neither a reload nor a lost connection loses a verdict.
 
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { newKey, Refused, send, SignedOut } from "./client";
@@ -10,6 +10,10 @@ export interface Wish {
   body: Record<string, unknown>;
   /** The wish whose decision this one turns round: its id is put in once it is known. */
   of?: string | undefined;
+  /** The one video it is about; without it, it waits for all before it, and all after it wait for it. */
+  video?: string | undefined;
+  /** Who decided it. */
+  by?: string | null;
   /** For people: "approve · harbour 120–180". */
   label: string;
 }
@@ -22,13 +26,14 @@ interface Keeper {
   removeItem(key: string): void;
 }
 
+const AT_ONCE = 4;
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 5000;
 const MOST_TRIES_OF_A_FAULT = 5;
 
 export type Sender = (wish: Wish) => Promise<unknown>;
 
-const overHttp: Sender = (wish) => send("POST", wish.path, wish.body, wish.key);
+const overHttp: Sender = (wish) => send("POST", wish.path, wish.body, wish.key, { priority: "high" });
 
 export class Outbox {
   readonly #count = signal(0);
@@ -41,17 +46,30 @@ export class Outbox {
   readonly #name: string;
   readonly #send: Sender;
   readonly #onOrphan: (wish: Wish, outcome: Outcome<unknown>) => void;
-  #running = false;
-  #wake: (() => void) | null = null;
+  readonly #who: () => string | null;
+  readonly #flying = new Set<string>();
+  readonly #faults = new Map<string, number>();
+  #tries = 0;
+  #pausing: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(keeper: Keeper, name: string, onOrphan: (wish: Wish, outcome: Outcome<unknown>) => void = () => {}, sender: Sender = overHttp) {
+  /**
+   * @param who whose verdicts are sent: what somebody else left in this browser waits until they are back.
+   */
+  constructor(
+    keeper: Keeper,
+    name: string,
+    onOrphan: (wish: Wish, outcome: Outcome<unknown>) => void = () => {},
+    sender: Sender = overHttp,
+    who: () => string | null = () => null,
+  ) {
     this.#keeper = keeper;
     this.#name = name;
     this.#send = sender;
     this.#onOrphan = onOrphan;
+    this.#who = who;
     this.#wishes = this.#read();
-    this.#count.value = this.#wishes.length;
-    if (this.#wishes.length) void this.#run();
+    this.#recount();
+    this.#pump();
   }
 
   /** How many wait for an answer. */
@@ -59,7 +77,7 @@ export class Outbox {
     return this.#count;
   }
 
-  /** Why the first one waits, while it does. */
+  /** Why they wait, while they do. */
   get trouble(): ReadonlySignal<string | null> {
     return this.#trouble;
   }
@@ -69,57 +87,66 @@ export class Outbox {
     return this.#signedOut;
   }
 
-  /** Take something in; it is sent after all that was taken in before. */
-  put<T>(path: string, body: Record<string, unknown>, label: string, of?: string): { key: string; outcome: Promise<Outcome<T>> } {
-    const wish: Wish = { key: newKey(), path, body, label, of };
+  /** Take something in; it is sent after all that was taken in before and is about the same video, or about no certain one. */
+  put<T>(path: string, body: Record<string, unknown>, label: string, more: { of?: string | undefined; video?: string | undefined } = {}): { key: string; outcome: Promise<Outcome<T>> } {
+    const wish: Wish = { key: newKey(), path, body, label, by: this.#who(), ...more };
     this.#wishes.push(wish);
     this.#keep();
     const outcome = new Promise<Outcome<T>>((resolve) => this.#waiting.set(wish.key, resolve as (outcome: Outcome<never>) => void));
-    void this.#run();
+    this.#pump();
     return { key: wish.key, outcome };
   }
 
   /** Something has changed: try again at once. */
   nudge(): void {
     this.#signedOut.value = false;
-    this.#wake?.();
-    void this.#run();
+    this.#recount();
+    this.#go();
   }
 
-  async #run(): Promise<void> {
-    if (this.#running) return;
-    this.#running = true;
-    let tries = 0;
+  #mine(wish: Wish): boolean {
+    return !wish.by || wish.by === this.#who();
+  }
+
+  /** Send whatever nothing stands before. */
+  #pump(): void {
+    if (this.#pausing || this.#signedOut.peek()) return;
+    const before: Wish[] = [];
+    for (const wish of this.#wishes) {
+      if (this.#flying.size >= AT_ONCE) return;
+      if (!this.#mine(wish)) continue;
+      if (!this.#flying.has(wish.key) && !before.some((other) => !other.video || !wish.video || other.video === wish.video)) void this.#fly(wish);
+      before.push(wish);
+    }
+  }
+
+  async #fly(wish: Wish): Promise<void> {
+    this.#flying.add(wish.key);
     try {
-      for (let wish = this.#wishes[0]; wish; wish = this.#wishes[0]) {
-        try {
-          const decision = wish.of ? this.#decisions.get(wish.of) : undefined;
-          const answer = await this.#send(decision ? { ...wish, body: { ...wish.body, decision } } : wish);
-          tries = 0;
-          this.#settle(wish, { kind: "done", answer: answer as never });
-        } catch (error) {
-          tries += 1;
-          if (error instanceof Refused && (error.status < 500 || tries >= MOST_TRIES_OF_A_FAULT)) {
-            tries = 0;
-            this.#settle(wish, { kind: "refused", problem: error });
-            continue;
-          }
-          this.#trouble.value = error instanceof Error ? error.message : String(error);
-          if (error instanceof SignedOut) {
-            this.#signedOut.value = true;
-            return;
-          }
-          await this.#pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1)));
-        }
+      const decision = wish.of ? this.#decisions.get(wish.of) : undefined;
+      const answer = await this.#send(decision ? { ...wish, body: { ...wish.body, decision } } : wish);
+      this.#settle(wish, { kind: "done", answer: answer as never });
+    } catch (error) {
+      const faults = (this.#faults.get(wish.key) ?? 0) + 1;
+      this.#faults.set(wish.key, faults);
+      if (error instanceof Refused && (error.status < 500 || faults >= MOST_TRIES_OF_A_FAULT)) {
+        this.#settle(wish, { kind: "refused", problem: error });
+      } else {
+        this.#trouble.value = error instanceof Error ? error.message : String(error);
+        if (error instanceof SignedOut) this.#signedOut.value = true;
+        else this.#pause();
       }
     } finally {
-      this.#running = false;
+      this.#flying.delete(wish.key);
+      this.#pump();
     }
   }
 
   #settle(wish: Wish, outcome: Outcome<never>): void {
     this.#trouble.value = null;
-    this.#wishes.shift();
+    this.#tries = 0;
+    this.#faults.delete(wish.key);
+    this.#wishes = this.#wishes.filter((other) => other !== wish);
     this.#keep();
     const said = outcome.kind === "done" ? (outcome.answer as { decision?: string } | undefined) : undefined;
     if (said?.decision) this.#decisions.set(wish.key, said.decision);
@@ -129,16 +156,16 @@ export class Outbox {
     else this.#onOrphan(wish, outcome);
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    }).then(() => {
-      this.#wake = null;
-    });
+  #pause(): void {
+    if (this.#pausing) return;
+    this.#pausing = setTimeout(() => this.#go(), Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#tries));
+    this.#tries += 1;
+  }
+
+  #go(): void {
+    if (this.#pausing) clearTimeout(this.#pausing);
+    this.#pausing = null;
+    this.#pump();
   }
 
   #read(): Wish[] {
@@ -151,12 +178,16 @@ export class Outbox {
   }
 
   #keep(): void {
-    this.#count.value = this.#wishes.length;
+    this.#recount();
     try {
       if (this.#wishes.length) this.#keeper.setItem(this.#name, JSON.stringify(this.#wishes));
       else this.#keeper.removeItem(this.#name);
     } catch {
       // Storage is full or forbidden: what waits then lives as long as the page does.
     }
+  }
+
+  #recount(): void {
+    this.#count.value = this.#wishes.filter((wish) => this.#mine(wish)).length;
   }
 }

@@ -98,14 +98,14 @@ function Group({ failures: all }: { failures: readonly Failure[] }) {
           </div>
         )}
         {all.map((failure) => (
-          <One key={failure.id} failure={failure} />
+          <One key={failure.id} failure={failure} told={failure.reason === first.reason} />
         ))}
       </div>
     </details>
   );
 }
 
-function One({ failure }: { failure: Failure }) {
+function One({ failure, told }: { failure: Failure; told: boolean }) {
   const full = useSignal<FailureInFull | null>(null);
   const problem = useSignal("");
   const title = videos.value.find((video) => video.id === failure.video_id)?.title ?? failure.video_id.slice(0, 8);
@@ -126,7 +126,7 @@ function One({ failure }: { failure: Failure }) {
           </>
         )}
       </div>
-      <p class="why">{failure.reason}</p>
+      {!told && <p class="why">{failure.reason}</p>}
       {failure.stage !== "admission" && !full.value && (
         <div class="row">
           <Button

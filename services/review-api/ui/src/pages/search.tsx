@@ -121,6 +121,7 @@ export function SearchPage() {
     similar: () => {
       const [first] = chosen();
       if (first) to({ like: first, unlike: "", words: "" });
+      else say("refused", "Choose a clip first: what looks like it is found then.");
     },
   });
 

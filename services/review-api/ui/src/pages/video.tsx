@@ -9,6 +9,7 @@ import { Button, Frame, Notice, stateOf } from "../parts/bits";
 import { Icon, type IconName } from "../parts/icons";
 import { onChanges } from "../state/live";
 import { mayOperate } from "../state/me";
+import { personOf } from "../state/people";
 import { pathOf, route } from "../state/route";
 import { say } from "../state/toasts";
 import { refreshStages, stages } from "../state/videos";
@@ -112,7 +113,7 @@ export function VideoPage() {
   return (
     <main class="list-page video">
       <header class="video-head">
-        {one.segments_done > 0 && <Frame video={one.id} frame={Math.min(25, Math.max(0, (one.frames ?? 2) >> 1))} alt="" />}
+        {one.segments_done > 0 && <Frame video={one.id} frame={posterOf(one)} alt="" />}
         <div>
           <h1>{one.title ?? one.id}</h1>
           <p class="quiet">
@@ -155,7 +156,7 @@ export function VideoPage() {
                       {error.detail}
                     </span>
                     <span class="quiet">
-                      {error.by}, {when(error.at)}
+                      {personOf(error.by)}, {when(error.at)}
                       {error.times > 1 && `, ${error.times} times`}
                     </span>
                   </div>
@@ -208,7 +209,7 @@ export function VideoPage() {
               <dl class="facts">
                 <div>
                   <dt>by</dt>
-                  <dd>{one.requester}</dd>
+                  <dd>{personOf(one.requester)}</dd>
                 </div>
                 <div>
                   <dt>lane</dt>
@@ -228,10 +229,16 @@ export function VideoPage() {
   );
 }
 
+/** The middle of the longest clip: the first frames of films are black. */
+function posterOf(video: VideoDetail): number {
+  const longest = video.clips_list.reduce<VideoDetail["clips_list"][number] | null>((best, clip) => (clip.frames > (best?.frames ?? 0) ? clip : best), null);
+  return longest ? longest.start + (longest.frames >> 1) : 0;
+}
+
 function Told({ event }: { event: VideoEvent }) {
   const parts = [
     event.segment !== null ? `part ${event.segment}` : "",
-    event.by ? `by ${event.by}` : "",
+    event.by ? `by ${personOf(event.by)}` : "",
     event.attempt !== null && event.attempt > 1 ? `attempt ${event.attempt}` : "",
     event.note ?? "",
   ].filter(Boolean);

@@ -6,6 +6,7 @@ import { frameAddress } from "../api/client";
 import type { ClipState } from "../api/types";
 import { chordsOf } from "../state/actions";
 import { keysOf } from "../lib/chord";
+import { takeTurn } from "../lib/pictures";
 import { Icon, type IconName } from "./icons";
 
 /** A chord, drawn as keys. */
@@ -70,29 +71,37 @@ export function Notice({ title, children, tone, action }: { title: string; child
 }
 
 /** One frame of a video. A quiet block stands in its place until it is there. */
-export function Frame({ video, frame, alt = "", class: more = "", lazy = true }: { video: string; frame: number; alt?: string; class?: string; lazy?: boolean }) {
+export function Frame({ video, frame, alt = "", class: more = "" }: { video: string; frame: number; alt?: string; class?: string }) {
   const address = frameAddress(video, frame);
   const [loaded, setLoaded] = useState("");
   const [broken, setBroken] = useState("");
   const image = useRef<HTMLImageElement>(null);
+  const end = useRef(() => {});
   useEffect(() => {
-    const element = image.current;
-    // What leaves the page before it is there is not fetched to its end.
+    const element = image.current as HTMLImageElement;
+    end.current = takeTurn(() => (element.src = address));
     return () => {
-      if (element && !element.complete) element.src = "";
+      end.current();
+      // What leaves before it is there is not fetched to its end.
+      if (!element.complete) element.src = "";
     };
-  }, []);
+  }, [address]);
   return (
     <span class={`frame ${more}`} data-loaded={loaded === address} data-broken={broken === address}>
       <img
         ref={image}
-        src={address}
         alt={alt}
         decoding="async"
-        loading={lazy ? "lazy" : "eager"}
         draggable={false}
-        onLoad={() => setLoaded(address)}
-        onError={() => setBroken(address)}
+        onLoad={() => {
+          end.current();
+          setLoaded(address);
+        }}
+        onError={() => {
+          end.current();
+          // Taken away before it was there: nothing is broken.
+          if (image.current?.getAttribute("src")) setBroken(address);
+        }}
       />
     </span>
   );

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { get } from "../api/client";
 import type { Clip } from "../api/types";
+import { whenQuiet } from "../lib/hurry";
 import { Timing } from "../lib/timing";
 import { play, Pool, type Cause } from "./pool";
 
@@ -16,19 +17,30 @@ const AROUND_FRAMES = 12;
 const KEPT_TIMINGS = 200;
 const timings = new Map<string, Timing>();
 
+const asked = new Map<string, Promise<Timing | null>>();
+
 /** When each frame of a clip is shown, from the server's frame table; asked for once. */
-async function timingOf(clip: string): Promise<Timing | null> {
-  const known = timings.get(clip);
+function timingOf(clip: string): Promise<Timing | null> {
+  const known = asked.get(clip);
   if (known) return known;
-  try {
-    const said = await get<Runs>(`/api/clips/${clip}/timing`);
-    const timing = Timing.fromRuns(said.runs, said.time_base);
-    timings.set(clip, timing);
-    if (timings.size > KEPT_TIMINGS) timings.delete(timings.keys().next().value as string);
-    return timing;
-  } catch {
-    return null; // Until it is known, frames are taken to be of equal length.
+  const answer = get<Runs>(`/api/clips/${clip}/timing`).then(
+    (said) => {
+      const timing = Timing.fromRuns(said.runs, said.time_base);
+      timings.set(clip, timing);
+      return timing;
+    },
+    () => {
+      asked.delete(clip);
+      return null; // Until it is known, frames are taken to be of equal length.
+    },
+  );
+  asked.set(clip, answer);
+  for (const [oldest] of asked) {
+    if (asked.size <= KEPT_TIMINGS) break;
+    asked.delete(oldest);
+    timings.delete(oldest);
   }
+  return answer;
 }
 
 export class Player {
@@ -67,6 +79,12 @@ export class Player {
     return video?.paused && timing ? timing.frameAt(video.currentTime) : this.frame.value;
   }
 
+  /** Have these clips ready to be shown: their films, and when their frames are. */
+  prepare(clips: readonly string[]): void {
+    this.pool.prepare(clips);
+    for (const clip of clips) void timingOf(clip);
+  }
+
   /** Show a clip from its first frame. */
   show(clip: Clip): void {
     const same = this.#clip?.id === clip.id;
@@ -76,11 +94,12 @@ export class Player {
     this.#timing = timings.get(clip.id) ?? null;
     this.frame.value = 0;
     this.pool.show(clip.id);
-    if (!this.#timing) {
+    if (this.#timing) return;
+    whenQuiet(() => {
       void timingOf(clip.id).then((timing) => {
         if (this.#clip?.id === clip.id) this.#timing = timing;
       });
-    }
+    });
   }
 
   clear(): void {

@@ -40,7 +40,11 @@ export class Pool {
 
   /** Have these clips ready, and no others but the one that is shown. */
   prepare(clips: readonly string[]): void {
-    for (const [id, video] of this.#videos) if (!clips.includes(id) && id !== this.#shown) this.#drop(id, video);
+    for (const [id, video] of this.#videos) {
+      if (id === this.#shown) continue;
+      if (!clips.includes(id)) this.#drop(id, video);
+      else if (!video.paused) rewind(video);
+    }
     for (const id of clips) if (!this.#videos.has(id)) this.#add(id);
   }
 
@@ -50,16 +54,15 @@ export class Pool {
     const video = this.#videos.get(id) ?? this.#add(id);
     const before = this.current;
     this.#shown = id;
-    video.playbackRate = this.#rate;
-    video.muted = !this.#sound;
-    video.classList.add("on");
+    // Nothing but what is seen: the one before goes on, unseen and unheard, until there is time to stop it.
     if (before) {
       before.classList.remove("on");
-      before.pause();
       before.muted = true;
-      // Whoever comes back to it (undo) sees it from its beginning.
-      if (before.readyState >= 1) before.currentTime = 0;
     }
+    video.classList.add("on");
+    video.muted = !this.#sound;
+    if (video.playbackRate !== this.#rate) video.playbackRate = this.#rate;
+    if (!video.paused) rewind(video);
     play(video);
     this.#onShown(video, id);
   }
@@ -143,6 +146,12 @@ export class Pool {
       this.#onBroken(id, "network", error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Whoever comes back to a film (undo) sees it from its beginning. */
+function rewind(video: HTMLVideoElement): void {
+  video.pause();
+  if (video.readyState >= 1) video.currentTime = 0;
 }
 
 /** Play; where the browser wants a gesture first, without sound. */

@@ -112,14 +112,14 @@ type Run = (() => void) | undefined;
 const handlers = new Map<string, Run[]>();
 const bound = computed(() => actionsFor(route.value.page, settings.value.keys));
 
-/** What actions do while a page or a dialog is shown; the last that says something about an action is asked. */
-export function useActions(does: Record<string, () => void>): void {
+/** What actions do while a page is shown; the last that says something about an action is asked, and what holds everywhere after all. */
+export function useActions(does: Record<string, () => void>, everywhere = false): void {
   const now = useRef(does);
   now.current = does;
   // Before anything of it is seen: a key pressed at the first sight of a page is not lost.
   useLayoutEffect(() => {
     const mine = Object.keys(now.current).map((id) => [id, () => now.current[id]?.()] as const);
-    for (const [id, run] of mine) handlers.set(id, [...(handlers.get(id) ?? []), run]);
+    for (const [id, run] of mine) handlers.set(id, everywhere ? [run, ...(handlers.get(id) ?? [])] : [...(handlers.get(id) ?? []), run]);
     return () => {
       for (const [id, run] of mine) handlers.set(id, (handlers.get(id) ?? []).filter((one) => one !== run));
     };
@@ -147,7 +147,8 @@ export function onKey(event: KeyboardEvent): void {
   // A button or a link that has the focus is pressed by these two keys; a slider moves by the arrows.
   if (target?.closest("button, a, summary, [role=option]") && (chord === "Space" || chord === "Enter")) return;
   if (target?.closest("input, [role=slider], [role=grid]") && /^(Shift\+)?(←|→|↑|↓|Home|End|PageUp|PageDown)$/.test(chord)) return;
-  if (document.querySelector("dialog[open]") && !["Esc", "Ctrl+K", "?"].includes(chord)) return;
+  // An open dialog has the keys to itself; Esc closes it by itself.
+  if (document.querySelector("dialog[open]") && !["Ctrl+K", "?"].includes(chord)) return;
   const action = bound.value.get(chord);
   if (!action || !can(action.id)) return;
   event.preventDefault();

@@ -1,12 +1,13 @@
 // What is reviewed: the clips that this reviewer holds, what was decided, and how it is taken back. A verdict shows at once and is
 // confirmed behind; what the server answers then settles what is shown.
 
-import { computed, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import { get, newKey, send, SignedOut } from "../api/client";
 import type { Outcome } from "../api/outbox";
 import type { Actions, Change, Clip, CutsChanged, Grouped, Handed, Turned, Verdict, VerdictGiven } from "../api/types";
 import { onChanges, onLive } from "./live";
 import { me, settings } from "./me";
+import { named, personOf } from "./people";
 import { outbox, tell } from "./sending";
 import { say } from "./toasts";
 
@@ -18,7 +19,6 @@ export interface Line {
   word: Word;
   what: string;
   clip: Clip | null;
-  /** The frame a line's picture shows. */
   state: "waiting" | "saved" | "refused";
   why: string;
 }
@@ -33,6 +33,7 @@ interface Step {
 
 export const HOLD = 12;
 const REFILL_BELOW = 8;
+const FEW = 3;
 const KEPT_LINES = 8;
 const RATE_OVER_MS = 120_000;
 const RETRY_MS = 3000;
@@ -189,7 +190,7 @@ class Desk {
   /** Give a verdict on the clip that is shown; the next is shown already. */
   decide(verdict: Verdict): void {
     const clip = this.current.value;
-    if (!clip) return;
+    if (!clip) return this.#nothing();
     this.#lastVerdict = verdict;
     this.#leave([clip], verdict);
     this.left.value = Math.max(0, this.left.value - 1);
@@ -199,10 +200,19 @@ class Desk {
       `/api/clips/${clip.id}/verdict`,
       { verdict, seen: clip.state },
       `${PAST[verdict]} ${nameOf(clip)} ${framesOf(clip.start, clip.end)}`,
+      { video: clip.video_id },
     );
     this.#remember({ key, word: verdict, clips: [clip], at: Date.now() });
-    void outcome.then((said) => this.#settled(line, said, () => this.#forget(key, clip)));
-    void this.fill();
+    void outcome.then((said) => {
+      this.#settled(line, said, () => this.#forget(key, clip));
+      void this.fill();
+    });
+    this.#fillIfShort();
+  }
+
+  /** A key was pressed before there is anything to judge: it judges nothing, and says so. */
+  #nothing(): void {
+    say("refused", this.state.value === "loading" ? "The first clip is still on its way: that key judged nothing." : "No clip is here to be judged.");
   }
 
   /** The last verdict again. */
@@ -214,7 +224,7 @@ class Desk {
   /** Approve the clip that is shown and the one beside it, as one group. */
   group(beside: "next" | "previous"): void {
     const clip = this.current.value;
-    if (!clip) return;
+    if (!clip) return this.#nothing();
     const other = this.clips.value.filter(
       (one) => one.video_id === clip.video_id && (beside === "next" ? one.start === clip.end : one.end === clip.start),
     );
@@ -227,13 +237,20 @@ class Desk {
       `/api/clips/${clip.id}/group`,
       { beside },
       `grouped ${nameOf(clip)} ${framesOf(clip.start, clip.end)}`,
+      { video: clip.video_id },
     );
     this.#remember({ key, word: "group", clips: gone, at: Date.now() });
     void outcome.then((said) => {
       if (said.kind === "done") this.#drop_decided(said.answer.clips);
       this.#settled(line, said, () => this.#forget(key, ...gone));
+      void this.fill();
     });
-    void this.fill();
+    this.#fillIfShort();
+  }
+
+  /** More is taken once a verdict is confirmed, so that it need not wait for that; unless there is nothing left to show. */
+  #fillIfShort(): void {
+    if (this.clips.value.length < FEW) void this.fill();
   }
 
   /** Change a cut of the shown clip's video; what lies there then is reviewed next. */
@@ -241,7 +258,7 @@ class Desk {
     const clip = this.current.value;
     if (!clip) return false;
     const line = this.#line("cut", clip, `${wish.operation === "add" ? "added at" : wish.operation === "move" ? `${wish.frame} to` : wish.operation} ${wish.to ?? wish.frame}`);
-    const { key, outcome } = tell<CutsChanged>(`/api/videos/${clip.video_id}/cuts`, wish, `cut at frame ${wish.frame} of ${nameOf(clip)}`);
+    const { key, outcome } = tell<CutsChanged>(`/api/videos/${clip.video_id}/cuts`, wish, `cut at frame ${wish.frame} of ${nameOf(clip)}`, { video: clip.video_id });
     const said = await outcome;
     this.#settled(line, said, () => {});
     if (said.kind !== "done") return false;
@@ -263,6 +280,7 @@ class Desk {
       `/api/clips/${clip.id}/annotation`,
       { tags, note },
       `note on ${nameOf(clip)} ${framesOf(clip.start, clip.end)}`,
+      { video: clip.video_id },
     );
     this.#remember({ key, word: "note", clips: [], at: Date.now() });
     void outcome.then((said) => {
@@ -301,7 +319,7 @@ class Desk {
   #turn(kind: "undo" | "redo", step: Step | undefined): void {
     const line = this.#line(kind, step?.clips[0] ?? null);
     this.flash.value = kind;
-    const { outcome } = tell<Turned>(`/api/${kind}`, {}, kind, step?.key);
+    const { outcome } = tell<Turned>(`/api/${kind}`, {}, kind, { of: step?.key });
     void outcome.then((said) => {
       this.#settled(line, said, () => {
         if (!step) return;
@@ -357,9 +375,11 @@ class Desk {
       this.#decided.add(id);
       this.#held.delete(id);
     }
-    this.flash.value = word;
-    this.clips.value = this.clips.value.filter((clip) => !gone.has(clip.id));
-    this.past.value = [...clips.map((clip) => ({ clip, word })).reverse(), ...this.past.value].slice(0, 8);
+    batch(() => {
+      this.flash.value = word;
+      this.past.value = [...clips.map((clip) => ({ clip, word })).reverse(), ...this.past.value].slice(0, 8);
+      this.clips.value = this.clips.value.filter((clip) => !gone.has(clip.id));
+    });
   }
 
   #remember(step: Step): void {
@@ -381,7 +401,7 @@ class Desk {
       this.#edit(line, { state: "saved" });
       return;
     }
-    this.#edit(line, { state: "refused", why: said.problem.message });
+    this.#edit(line, { state: "refused", why: named(said.problem.message) });
     say("refused", said.problem.message);
     onRefused();
   }
@@ -454,7 +474,7 @@ class Desk {
       .filter((clip) => !gone.some((one) => one.id === clip.id));
     const lost = gone.find((clip) => clip.id === shown?.id && !this.#decided.has(clip.id));
     if (lost?.verdict && lost.decided_by !== me.value?.id) {
-      say("refused", `${nameOf(lost)} ${framesOf(lost.start, lost.end)} was ${PAST[lost.verdict]} by ${lost.decided_by ?? "somebody"} just now.`);
+      say("refused", `${nameOf(lost)} ${framesOf(lost.start, lost.end)} was ${PAST[lost.verdict]} by ${lost.decided_by ? personOf(lost.decided_by) : "somebody"} just now.`);
     }
     void this.fill();
   }

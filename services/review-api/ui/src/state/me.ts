@@ -3,6 +3,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { get, send } from "../api/client";
 import type { Me } from "../api/types";
+import { askPeople } from "./people";
 import { say } from "./toasts";
 
 export interface Settings {
@@ -21,6 +22,7 @@ export const me = signal<Me | null>(null);
 export const settings = signal<Settings>(local());
 export const mayReview = computed(() => me.value === null || me.value.roles.some((role) => role === "reviewer" || role === "lead"));
 export const mayOperate = computed(() => me.value === null || me.value.roles.some((role) => role === "ops" || role === "lead"));
+export const mayKeep = computed(() => me.value?.roles.includes("ops") ?? false);
 export const mayIngest = computed(
   () => me.value === null || me.value.roles.some((role) => role === "ingest" || role === "ops" || role === "lead"),
 );
@@ -64,9 +66,21 @@ export function set(change: Partial<Settings>): void {
 
 /** Ask who sits here and how they like it. */
 export async function load(): Promise<void> {
-  me.value = await get<Me>("/api/me");
-  const kept = await get<{ settings: unknown }>("/api/me/settings");
-  if (kept.settings && Object.keys(kept.settings).length) settings.value = read(kept.settings);
+  const [who, kept] = await Promise.all([get<Me>("/api/me"), get<{ settings: unknown }>("/api/me/settings")]);
+  me.value = who;
+  // What this browser remembers may be somebody else's.
+  settings.value = read(kept.settings);
+  askPeople();
+}
+
+/** End the session. What waits to be sent stays in this browser, and is sent when its owner is back. */
+export async function signOut(): Promise<void> {
+  try {
+    await fetch("/signout", { method: "POST", redirect: "manual" });
+    location.assign("/");
+  } catch (error) {
+    say("failed", `You are still signed in: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 effect(() => {

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-export const PAGES = ["review", "grid", "timeline", "pipeline", "search", "failed", "video"] as const;
+export const PAGES = ["review", "grid", "timeline", "pipeline", "search", "failed", "video", "account"] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Route {

@@ -2,6 +2,8 @@
 
 import { address, get } from "../api/client";
 import { Outbox, type Outcome } from "../api/outbox";
+import { me } from "./me";
+import { setBusy } from "../lib/hurry";
 import { say } from "./toasts";
 import { live, onLive, reconnect } from "./live";
 
@@ -47,7 +49,7 @@ adopt();
 
 export const outbox = new Outbox(localStorage, PREFIX + name, (wish, outcome) => {
   if (outcome.kind === "refused") say("refused", `${wish.label}: ${outcome.problem.message}`);
-});
+}, undefined, () => me.value?.id ?? null);
 
 function beat(): void {
   try {
@@ -60,6 +62,8 @@ function beat(): void {
 
 setInterval(beat, ALIVE_MS);
 outbox.count.subscribe(beat);
+outbox.count.subscribe((count) => setBusy(count > 0));
+me.subscribe(() => outbox.nudge());
 onLive(() => outbox.nudge());
 addEventListener("online", () => outbox.nudge());
 addEventListener("focus", () => {
@@ -70,7 +74,7 @@ addEventListener("beforeunload", (event) => {
   if (outbox.count.value > 0) event.preventDefault();
 });
 
-/** Tell the server, in order; what it answers, or null if it refuses. */
-export function tell<T>(path: string, body: Record<string, unknown>, label: string, of?: string): { key: string; outcome: Promise<Outcome<T>> } {
-  return outbox.put<T>(path, body, label, of);
+/** Tell the server, in order; what it answers, or why it refuses. */
+export function tell<T>(path: string, body: Record<string, unknown>, label: string, more?: { of?: string | undefined; video?: string | undefined }): { key: string; outcome: Promise<Outcome<T>> } {
+  return outbox.put<T>(path, body, label, more);
 }

@@ -1,6 +1,7 @@
 // Short words at the page's edge. Nothing asks "are you sure"; what was done is said, and how it is undone.
 
 import { signal } from "@preact/signals";
+import { named } from "./people";
 
 export interface Toast {
   id: number;
@@ -16,7 +17,8 @@ let last = 0;
 export const toasts = signal<readonly Toast[]>([]);
 
 /** Say something for some seconds. */
-export function say(kind: Toast["kind"], text: string, action?: Toast["action"]): void {
+export function say(kind: Toast["kind"], said: string, action?: Toast["action"]): void {
+  const text = named(said);
   last += 1;
   const id = last;
   toasts.value = [...toasts.value.filter((toast) => toast.text !== text), { id, kind, text, action }].slice(-MOST);

@@ -4,8 +4,12 @@ import { signal } from "@preact/signals";
 import { get } from "../api/client";
 import type { Failure, Failures, Progress, ProgressList, Stage, Stages, Video, Videos } from "../api/types";
 import { onChanges, onLive } from "./live";
+import { route, type Page } from "./route";
 
 const SOON_MS = 300;
+/** On pages that show none of it but a count, what changes is asked for at leisure. */
+const LATER_MS = 4000;
+const LOOKED_AT: readonly Page[] = ["pipeline", "failed", "timeline"];
 const PROGRESS_MS = 1000;
 const FIRST = 100;
 
@@ -35,10 +39,13 @@ async function refresh(): Promise<void> {
 
 /** Ask again, once for everything that happens within a moment. */
 export function refreshVideos(): void {
-  soon ??= setTimeout(() => {
-    soon = null;
-    void refresh();
-  }, SOON_MS);
+  soon ??= setTimeout(
+    () => {
+      soon = null;
+      void refresh();
+    },
+    LOOKED_AT.includes(route.peek().page) ? SOON_MS : LATER_MS,
+  );
 }
 
 /** Show more of a long list. */

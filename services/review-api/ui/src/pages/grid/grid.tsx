@@ -170,6 +170,7 @@ export function GridPage() {
     similar: () => {
       const [first] = selection.value.chosen;
       if (first) go(pathOf("search", null, { like: first }));
+      else say("refused", "Choose a clip first: what looks like it is found then.");
     },
   });
 

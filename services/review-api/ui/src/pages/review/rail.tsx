@@ -2,7 +2,7 @@
 
 import type { Signal } from "@preact/signals";
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Clip } from "../../api/types";
 import { lengthOf, spanOf } from "../../lib/time";
 import { Button } from "../../parts/bits";
@@ -123,7 +123,8 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
   const note = useSignal(clip.note);
   const tagField = useRef<HTMLInputElement>(null);
   const noteField = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  // At once: what is typed next is meant for the field, and would be verdicts otherwise.
+  useLayoutEffect(() => {
     if (writing.value === "tags") tagField.current?.focus();
     if (writing.value === "note") noteField.current?.focus();
   }, [writing.value]);

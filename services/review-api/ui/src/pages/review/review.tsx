@@ -4,6 +4,7 @@ import { effect, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { send } from "../../api/client";
 import type { Actions, Clip } from "../../api/types";
+import { afterPaint, hurry, whenQuiet } from "../../lib/hurry";
 import { Button, Notice } from "../../parts/bits";
 import { Player } from "../../player/player";
 import { perform, useActions } from "../../state/actions";
@@ -15,6 +16,7 @@ import { Rail } from "./rail";
 import { Row } from "./row";
 import { Scrub } from "./scrub";
 import { Strips, type Side } from "./strips";
+import { swipes } from "./swipe";
 
 const AHEAD = new URLSearchParams(location.search).get("pool") === "off" ? 0 : 4;
 const STRIPS_AFTER_MS = 140;
@@ -50,17 +52,27 @@ export function ReviewPage() {
     player.current = made;
     ready.value = made;
     made.pool.sound = settings.peek().sound;
+    const deaf = swipes(screen.current as HTMLElement, screen.current?.parentElement as HTMLElement, (verdict) => perform(verdict));
     const wanted = route.peek().id ?? null;
     desk.video.value = wanted;
     desk.start();
     // First of all at a verdict: the next film is on the screen. Everything else of the page follows behind.
+    let following = false;
+    const follow = (): void => {
+      following = false;
+      if (player.current !== made) return;
+      const [now, ...next] = desk.clips.peek();
+      const before = desk.past.peek()[0]?.clip.id;
+      made.prepare([...(now ? [now.id] : []), ...next.slice(0, AHEAD).map((one) => one.id), ...(before && AHEAD ? [before] : [])]);
+      document.title = now ? `${desk.left.peek()} left · Heaters` : "Review · Heaters";
+    };
     const stop = effect(() => {
-      const [now, ...next] = desk.clips.value;
+      const [now] = desk.clips.value;
       if (now) made.show(now);
       else made.clear();
-      const before = desk.past.peek()[0]?.clip.id;
-      made.pool.prepare([...(now ? [now.id] : []), ...next.slice(0, AHEAD).map((one) => one.id), ...(before && AHEAD ? [before] : [])]);
-      document.title = now ? `${desk.left.peek()} left · Heaters` : "Review · Heaters";
+      if (following) return;
+      following = true;
+      afterPaint(() => whenQuiet(follow));
     });
     let timer: ReturnType<typeof setTimeout> | null = null;
     const late = effect(() => {
@@ -76,8 +88,10 @@ export function ReviewPage() {
       stop();
       late();
       sound();
+      deaf();
       if (timer) clearTimeout(timer);
       made.clear();
+      player.current = null;
     };
   }, []);
 
@@ -133,14 +147,14 @@ export function ReviewPage() {
   };
 
   useActions({
-    approve: () => desk.decide("approve"),
-    skip: () => desk.decide("skip"),
-    archive: () => desk.decide("archive"),
-    group: () => desk.group("next"),
-    group_previous: () => desk.group("previous"),
-    repeat: () => desk.repeat(),
-    undo: () => desk.undo(),
-    redo: () => desk.redo(),
+    approve: () => hurry(() => desk.decide("approve")),
+    skip: () => hurry(() => desk.decide("skip")),
+    archive: () => hurry(() => desk.decide("archive")),
+    group: () => hurry(() => desk.group("next")),
+    group_previous: () => hurry(() => desk.group("previous")),
+    repeat: () => hurry(() => desk.repeat()),
+    undo: () => hurry(() => desk.undo()),
+    redo: () => hurry(() => desk.redo()),
     tags: () => (writing.value = "tags"),
     note: () => (writing.value = "note"),
     play: with_((now) => now.toggle()),

@@ -90,7 +90,7 @@ function Strip({ side, clip, settled, chosen, onChoose, onCommit }: Props & { si
         {frames.map((frame, n) => (
           <span key={n} class={n === EACH_SIDE ? "strip-cell after" : "strip-cell"}>
             {there && clip && frame >= first && (frame < clip.end || confidence !== null) ? (
-              <Frame video={clip.video_id} frame={frame} alt={`frame ${frame}`} lazy={false} />
+              <Frame video={clip.video_id} frame={frame} alt={`frame ${frame}`} />
             ) : (
               <span class="frame" />
             )}

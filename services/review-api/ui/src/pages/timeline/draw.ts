@@ -64,7 +64,8 @@ export function drawFilm(canvas: HTMLCanvasElement, widthPx: number, heightPx: n
     requestAnimationFrame(() => turns.get(canvas) === turn && drawFilm(canvas, widthPx, heightPx, view, sheets, tones));
   };
   for (let x = 0; x < widthPx; x += tileWidth) {
-    const frame = frameAt(view, x + tileWidth / 2, widthPx);
+    // The last picture may reach beyond the end.
+    const frame = frameAt(view, Math.min(x + tileWidth / 2, widthPx - 1), widthPx);
     const sheet = sheets.find((one) => frame >= one.start && frame < one.end) ?? null;
     if (!sheet) continue;
     let n = 0;

@@ -10,6 +10,7 @@ import { Button, Frame, Notice, stateOf } from "../../parts/bits";
 import { useActions } from "../../state/actions";
 import { desk, nameOf } from "../../state/desk";
 import { onChanges } from "../../state/live";
+import { personOf } from "../../state/people";
 import { go, pathOf, route } from "../../state/route";
 import { tell } from "../../state/sending";
 import { say } from "../../state/toasts";
@@ -120,7 +121,7 @@ function Timeline({ id }: { id: string }) {
     at.value = to.value;
   };
   const change = async (wish: { operation: "add" | "remove" | "move" | "confirm"; frame: number; to?: number }): Promise<void> => {
-    const { key, outcome } = tell<CutsChanged>(`/api/videos/${id}/cuts`, wish, `cut at frame ${wish.frame}`);
+    const { key, outcome } = tell<CutsChanged>(`/api/videos/${id}/cuts`, wish, `cut at frame ${wish.frame}`, { video: id });
     const said = await outcome;
     if (said.kind === "refused") {
       say("refused", said.problem.message);
@@ -262,13 +263,13 @@ function TwoUp({ video, frame, frames, cut, moved, timeOf, onCommit, onChange, o
   return (
     <section class="two-up" aria-label={cut ? "The frames beside the chosen cut" : "The frames beside this place"} data-chosen={cut !== null}>
       <figure>
-        <Frame video={video} frame={first} alt={`frame ${first}`} lazy={false} />
+        <Frame video={video} frame={first} alt={`frame ${first}`} />
         <figcaption class="time">
           {cut ? "last before" : "before"} <b>{first}</b>
         </figcaption>
       </figure>
       <figure>
-        <Frame video={video} frame={Math.min(frames - 1, frame)} alt={`frame ${frame}`} lazy={false} />
+        <Frame video={video} frame={Math.min(frames - 1, frame)} alt={`frame ${frame}`} />
         <figcaption class="time">
           {cut ? "first after" : "here"} <b>{frame}</b> <span class="quiet">{timeOf(frame)}</span>
         </figcaption>
@@ -279,7 +280,7 @@ function TwoUp({ video, frame, frames, cut, moved, timeOf, onCommit, onChange, o
             <h2>
               {cut.kind} cut, {cut.confidence.toFixed(2)}
             </h2>
-            <p class="quiet">{cut.by ? `set or confirmed by ${cut.by}` : "as the detector found it"}</p>
+            <p class="quiet">{cut.by ? `set or confirmed by ${personOf(cut.by)}` : "as the detector found it"}</p>
             <div class="row">
               <Button kind="solid" label="Commit" action="commit" disabled={!moved} onPress={onCommit} />
               <Button label="Right as it is" action="cut_confirm" onPress={() => onChange("confirm")} />

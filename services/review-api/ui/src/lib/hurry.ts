@@ -1,0 +1,47 @@
+// What must be on the screen at once, and what may follow a frame later. At a verdict the next film is shown by hand, without any
+// rendering; the rest of the page is rendered, and other films are fetched, after the browser has painted that.
+
+import { options } from "preact";
+
+let hurrying = false;
+
+/** Do something once what has changed until now is painted. */
+export function afterPaint(run: () => void): void {
+  if (document.visibilityState === "visible") requestAnimationFrame(() => setTimeout(run));
+  else setTimeout(run);
+}
+
+/** Do something whose own changes of the page are painted before anything is rendered. */
+export function hurry(run: () => void): void {
+  hurrying = true;
+  try {
+    run();
+  } finally {
+    hurrying = false;
+  }
+}
+
+options.debounceRendering = (render) => (hurrying ? afterPaint(render) : queueMicrotask(render));
+
+const QUIET_MS = 300;
+let busy = false;
+let waiting: (() => void)[] = [];
+let timer: ReturnType<typeof setTimeout> | null = null;
+
+/** Say whether a verdict is on its way. */
+export function setBusy(now: boolean): void {
+  if (now && !busy) timer ??= setTimeout(() => setBusy(false), QUIET_MS);
+  busy = now;
+  if (busy) return;
+  if (timer) clearTimeout(timer);
+  timer = null;
+  const ready = waiting;
+  waiting = [];
+  for (const run of ready) run();
+}
+
+/** Do what can wait once no verdict is on its way, for it would delay its answer; it never waits long. */
+export function whenQuiet(run: () => void): void {
+  if (busy) waiting.push(run);
+  else run();
+}
