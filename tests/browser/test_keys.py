@@ -1,0 +1,343 @@
+"""Every key, against what the server then says; fingers; two people at once; the way out."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from desk import wait_for
+from heaters_local.client import Api
+from playwright.sync_api import expect
+from visitor import Person, Seen, press
+
+pytestmark = pytest.mark.browser
+
+Come = Callable[..., Person]
+Film = Callable[..., str]
+ME = "local"
+
+
+def test_the_last_verdict_is_given_again(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(3, 8)
+    page = person().review(video_id)
+
+    press(page, "w")
+    expect(page.get_by_role("alert")).to_contain_text("There is no last verdict yet")
+    press(page, "x", "w")
+    seen.saved(page)
+
+    assert seen.states(video_id) == {0: "review_archived", 8: "review_archived", 16: "pending_review"}
+
+
+def test_a_clip_is_grouped_with_the_one_before_it(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(4, 8)
+    page = person().review(video_id)
+    order = page.get_by_label("Order")
+    while seen.span(page)[0] == 0:
+        for one in ("oldest", "random"):
+            order.select_option(one)
+            expect(page.locator("[data-frames]")).to_be_visible()
+    start, _ = seen.span(page)
+
+    press(page, "Shift+G")
+    expect(page.locator("[data-frames]")).not_to_contain_text(f"({start}")
+    seen.saved(page)
+
+    grouped = {at: clip["group"] for at, clip in seen.clips(video_id).items() if clip["group"]}
+    assert list(grouped) == [start - 8, start]
+    assert len(set(grouped.values())) == 1
+
+
+def test_j_plays_backwards_and_faster(person: Come, film: Film, seen: Seen) -> None:
+    page = person().review(film(1, 50))
+    speed = page.get_by_title("J, K, L change the speed")
+
+    press(page, "r", "End")
+    wait_for(lambda: seen.frame(page) == 49, "the last frame")
+    press(page, "j")
+    expect(speed).to_have_text("\N{MINUS SIGN}1\N{MULTIPLICATION SIGN}")
+    wait_for(lambda: 0 < seen.frame(page) < 45, "an earlier frame")
+    press(page, "j")
+    expect(speed).to_have_text("\N{MINUS SIGN}2\N{MULTIPLICATION SIGN}")
+    wait_for(lambda: seen.frame(page) == 0, "the first frame")
+    press(page, "k")
+    expect(speed).to_have_text("1\N{MULTIPLICATION SIGN}")
+
+
+def test_m_turns_the_sound_on_for_this_person(person: Come, film: Film, desk: Api) -> None:
+    page = person().review(film(1, 25))
+
+    press(page, "m")
+    expect(page.get_by_role("button", name="Sound is on")).to_be_visible()
+
+    assert page.evaluate("[document.querySelector('video.on').muted, document.querySelector('video.on').src]") == [
+        False,
+        f"{desk.url}/api/clips/{page.locator('video.on').get_attribute('data-clip')}/play.mp4?audio=1",
+    ]
+    wait_for(lambda: desk._http.get("/api/me/settings").json()["settings"].get("sound") is True, "the setting")
+
+
+def test_slash_plays_around_the_chosen_cut(person: Come, film: Film, seen: Seen) -> None:
+    page = person().review(film(2, 50))
+
+    press(page, "]", "/")
+    wait_for(lambda: seen.frame(page) >= 38, "the end of the clip")
+    found = []
+    for _ in range(12):
+        page.wait_for_timeout(90)
+        found.append(seen.frame(page))
+
+    assert min(found) >= 37
+    assert max(found) <= 49
+    assert len(set(found)) > 2
+
+
+def test_tags_and_a_note_are_written_without_the_mouse(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(1, 25)
+    page = person().review(video_id)
+
+    press(page, "t")
+    page.keyboard.type("night, rain")
+    press(page, "Enter", "n")
+    page.keyboard.type("shaky, but beautiful")
+    press(page, "Enter")
+    seen.saved(page)
+
+    clip = seen.clips(video_id)[0]
+    assert (clip["tags"], clip["note"], clip["state"]) == (["night", "rain"], "shaky, but beautiful", "pending_review")
+
+
+def test_cuts_are_confirmed_removed_added_and_moved_by_keys(person: Come, film: Film, seen: Seen, desk: Api) -> None:
+    video_id = film(3, 40)
+    page = person().review(video_id)
+
+    press(page, "[")
+    expect(page.get_by_role("alert")).to_contain_text("The video begins here")
+    press(page, "]", "c")
+    wait_for(lambda: desk.video(video_id)["cuts"][0]["by"] == ME, "the confirmation")
+    press(page, "]", "Escape", "Backspace")
+    expect(page.get_by_text("Choose a cut first, with [ or ], then remove it.")).to_be_visible()
+    press(page, "]", "Backspace")
+    wait_for(lambda: seen.cuts(video_id) == [80], "the removal")
+    expect(page.locator("[data-frames]")).to_contain_text("80 (0")
+    press(page, "Home", "Shift+ArrowRight", "Shift+ArrowRight", "b")
+    wait_for(lambda: seen.cuts(video_id) == [20, 80], "the new cut")
+    expect(page.locator("[data-frames]")).to_contain_text("20 (0")
+    press(page, "s")
+    expect(page.locator("[data-frames]")).to_contain_text("60 (20")
+    press(page, "]", "Alt+Shift+ArrowRight", "Alt+ArrowLeft", "Enter")
+    wait_for(lambda: seen.cuts(video_id) == [20, 89], "the move of the cut after")
+    press(page, "u")
+    wait_for(lambda: seen.cuts(video_id) == [20, 80], "the cut where it was")
+    seen.saved(page)
+
+    assert seen.states(video_id) == {0: "review_skipped", 20: "pending_review", 80: "pending_review"}
+
+
+def test_the_timeline_is_worked_by_keys(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(3, 40)
+    page = person().look(f"/timeline/{video_id}")
+    sliders = page.get_by_role("slider")
+    expect(sliders).to_have_count(2, timeout=20_000)
+
+    press(page, "]", "]", "[")
+    expect(sliders.first).to_have_attribute("data-chosen", "true")
+    press(page, "Alt+ArrowLeft", "Alt+ArrowLeft")
+    expect(page.locator("figcaption").first).to_have_text("last before 37")
+    press(page, "Enter")
+    wait_for(lambda: seen.cuts(video_id) == [38, 80], "the move")
+    press(page, "Escape", "Home", "Shift+ArrowRight", "b")
+    wait_for(lambda: seen.cuts(video_id) == [10, 38, 80], "the new cut")
+    press(page, "Backspace")
+    wait_for(lambda: seen.cuts(video_id) == [38, 80], "the removal")
+    press(page, "End", "+", "+", "+")
+    expect(sliders).to_have_count(0)
+    press(page, "-", "-", "-")
+    expect(sliders).to_have_count(2)
+    press(page, "u", "u", "u")
+    wait_for(lambda: seen.cuts(video_id) == [40, 80], "all taken back")
+
+
+def test_a_stack_is_shown_before_one_verdict_takes_it(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(6, 8, same=True)
+    page = person().look(f"/grid?video={video_id}")
+    expect(page.get_by_role("gridcell")).to_have_count(6, timeout=20_000)
+
+    press(page, "d")
+    stacked = page.locator(".tile:has(.tile-stack)").first
+    expect(stacked).to_be_visible(timeout=20_000)
+    size = int(stacked.locator(".tile-stack").inner_text().lstrip("\N{MULTIPLICATION SIGN}"))
+    stacked.click()
+    expect(page.locator(".chosen-bar")).to_contain_text(f"{size} selected in 1 tiles")
+    assert set(seen.states(video_id).values()) == {"pending_review"}
+    press(page, "x")
+    wait_for(lambda: list(seen.states(video_id).values()).count("review_archived") == size, "the whole stack")
+    press(page, "u")
+
+    wait_for(lambda: set(seen.states(video_id).values()) == {"pending_review"}, "the whole stack, taken back")
+    assert size >= 2
+
+
+def test_the_grid_is_worked_by_keys(person: Come, film: Film, seen: Seen, desk: Api) -> None:
+    video_id = film(5, 8)
+    page = person().look(f"/grid?video={video_id}")
+    expect(page.get_by_role("gridcell")).to_have_count(5, timeout=20_000)
+
+    page.get_by_role("grid").focus()
+    press(page, "ArrowRight", "Space", "Shift+ArrowRight")
+    expect(page.locator(".chosen-bar")).to_contain_text("2 selected")
+    press(page, "g")
+    wait_for(lambda: len({c["group"] for c in seen.clips(video_id).values()}) == 2, "the group")
+    press(page, "Home", "f")
+    expect(page.get_by_role("alert").last).to_contain_text("Choose a clip first")
+    press(page, "Space", "f")
+    expect(page).to_have_url(f"{desk.url}/search?like={seen.clips(video_id)[0]['id']}")
+
+
+def test_each_page_has_a_key(person: Come, desk: Api) -> None:
+    page = person().look("/pipeline")
+    pages = {"2": "/grid", "3": "/timeline", "4": "/pipeline", "5": "/search", "1": "/"}
+
+    for key, path in pages.items():
+        page.evaluate("document.activeElement?.blur()")
+        press(page, key)
+        expect(page).to_have_url(f"{desk.url}{path}")
+    press(page, "6")
+
+    expect(page).to_have_url(f"{desk.url}/failed")
+
+
+def test_a_key_that_judges_nothing_says_so(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(1, 8)
+    page = person().review(video_id)
+
+    press(page, "s")
+    seen.saved(page)
+    press(page, "a")
+
+    expect(page.get_by_role("alert")).to_contain_text("No clip is here to be judged")
+    assert seen.states(video_id) == {0: "review_skipped"}
+
+
+def test_a_finger_approves_to_the_right_and_skips_to_the_left(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(3, 8)
+    somebody = person(viewport={"width": 380, "height": 800}, has_touch=True, is_mobile=True)
+    page = somebody.review(video_id)
+    fingers = page.context.new_cdp_session(page)
+
+    def draw(*xs: int) -> None:
+        for n, x in enumerate(xs):
+            kind = "touchMove" if n else "touchStart"
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": 150}]})
+        expect(page.locator(".screen-box")).to_have_attribute("data-swipe", "approve" if xs[-1] > xs[0] else "skip")
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    draw(200, 220, 240)
+    assert seen.span(page)[0] == 0
+    draw(60, 120, 180, 240)
+    expect(page.locator("[data-frames]")).to_contain_text("8 (8")
+    draw(300, 240, 180, 120)
+    expect(page.locator("[data-frames]")).to_contain_text("8 (16")
+    seen.saved(page)
+
+    states = seen.states(video_id)
+    assert states[0] not in ("pending_review", "review_skipped", "review_archived")
+    assert (states[8], states[16]) == ("review_skipped", "pending_review")
+
+
+def account(desk: Api, name: str) -> dict[str, Any]:
+    """An account of somebody who reviews, whose password is their name, three times."""
+    wish = {
+        "login": f"{name.split()[0]}-{uuid.uuid4().hex[:6]}",
+        "name": name,
+        "roles": ["reviewer"],
+        "password": name * 3,
+    }
+    answer = desk._http.post("/api/accounts", json=wish)
+    assert answer.is_success, answer.text
+    return dict(answer.json())
+
+
+def signed_in(somebody: Person, who: dict[str, Any]) -> Person:
+    """Somebody, as this account."""
+    form = {"login": who["login"], "password": who["name"] * 3}
+    headers = {"origin": somebody.api.url}
+    somebody.context.clear_cookies()
+    answer = somebody.context.request.post(f"{somebody.api.url}/signin", form=form, headers=headers)
+    assert answer.ok, answer.text()
+    return somebody
+
+
+def test_two_people_get_different_clips_and_a_conflict_names_who_was_first(
+    person: Come, film: Film, seen: Seen, desk: Api
+) -> None:
+    video_id = film(16, 8)
+    ada, bo = account(desk, "Ada Byron"), account(desk, "Bo Diddley")
+    one, other = signed_in(person(), ada), signed_in(person(), bo)
+
+    first, second = one.review(video_id), other.review(video_id)
+    at, there = seen.span(first)[0], seen.span(second)[0]
+    assert at != there
+    press(first, "s")
+    press(second, "x")
+    seen.saved(first)
+    seen.saved(second)
+    clips = seen.clips(video_id)
+    assert (clips[at]["state"], clips[at]["decided_by"]) == ("review_skipped", ada["id"])
+    assert (clips[there]["state"], clips[there]["decided_by"]) == ("review_archived", bo["id"])
+
+    contested = seen.clips(video_id)[seen.span(first)[0]]["id"]
+    first.route("**/api/clips/picked?*", lambda route: route.abort())
+    headers = {"origin": desk.url, "Idempotency-Key": uuid.uuid4().hex}
+    judged = other.context.request.post(
+        f"{desk.url}/api/clips/{contested}/verdict", data={"verdict": "archive"}, headers=headers
+    )
+    assert judged.ok, judged.text()
+    press(first, "a")
+
+    expect(first.locator(".line[data-state=refused] .why")).to_contain_text("by Bo Diddley")
+    expect(first.get_by_role("alert").first).to_contain_text("by Bo Diddley")
+    assert desk._http.get(f"/api/clips/{contested}").json()["state"] == "review_archived"
+
+
+def test_signing_out_ends_the_session(person: Come, desk: Api) -> None:
+    who = account(desk, "Cy Twombly")
+    somebody = signed_in(person(), who)
+    page = somebody.look("/account")
+
+    expect(page.get_by_role("heading", name="Cy Twombly")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+    assert somebody.context.request.get(f"{desk.url}/api/me").status == 401
+
+
+def test_the_keeper_of_accounts_makes_one_and_disables_it(person: Come, desk: Api) -> None:
+    page = person().look("/account")
+    login = f"dora-{uuid.uuid4().hex[:6]}"
+
+    page.get_by_label("login", exact=True).fill(login)
+    page.get_by_label("name", exact=True).fill("Dora Maar")
+    page.get_by_label("password, or none for a program").fill("weeping woman 1937")
+    page.get_by_role("button", name="Add", exact=True).click()
+    row = page.locator(f"[data-account={login}]")
+    expect(row).to_contain_text("never here")
+    row.get_by_role("button", name="lead").click()
+    expect(row.get_by_role("button", name="lead")).to_have_attribute("aria-pressed", "true")
+    row.get_by_role("button", name="Disable").click()
+    expect(row).to_contain_text("disabled")
+
+    (found,) = [one for one in desk._http.get("/api/accounts").json()["items"] if one["login"] == login]
+    assert (found["roles"], found["disabled"]) == (["lead", "reviewer"], True)
+
+
+def test_a_closed_page_hands_back_what_it_held(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(4, 8)
+    somebody = person()
+    page = somebody.review(video_id)
+
+    page.close(run_before_unload=True)
+    after = somebody.look(f"/review/{video_id}")
+    expect(after.locator("video.on")).to_have_count(1, timeout=4000)
+
+    assert seen.span(after) == (0, 7)

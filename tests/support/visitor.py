@@ -1,0 +1,97 @@
+"""Somebody at the desk, with a browser: what they open, what they see, and what the server says of it."""
+
+import base64
+import io
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from desk import wait_for
+from heaters_local.client import Api
+from heaters_media.film import read_number
+from PIL import Image
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+_PICTURE = """(picture) => {
+  const canvas = document.createElement('canvas');
+  canvas.width = picture.videoWidth || picture.naturalWidth; canvas.height = picture.videoHeight || picture.naturalHeight;
+  canvas.getContext('2d').drawImage(picture, 0, 0);
+  return canvas.toDataURL('image/png').split(',')[1];
+}"""
+
+
+@dataclass
+class Person:
+    """Somebody with a browser of their own."""
+
+    api: Api
+    context: BrowserContext
+    wrong: list[str] = field(default_factory=list)
+
+    def look(self, path: str = "/") -> Page:
+        """A page of theirs, opened at a path."""
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("console", lambda said: self.wrong.append(said.text) if said.type == "error" else None)
+        page.goto(f"{self.api.url}{path}")
+        return page
+
+    def review(self, video_id: str) -> Page:
+        """The review page of one video, with a clip on the screen."""
+        page = self.look(f"/review/{video_id}")
+        wait_for(lambda: _has_a_film(page), "a decoded frame", within_s=30)
+        return page
+
+
+def _has_a_film(page: Page) -> bool:
+    take = page.get_by_role("button", name="Take mine here")
+    if take.is_visible():
+        take.click()
+    return bool(page.evaluate("document.querySelector('video.on')?.readyState >= 2"))
+
+
+@dataclass
+class Seen:
+    """What the server says, and what a page shows."""
+
+    api: Api
+
+    def clips(self, video_id: str) -> dict[int, dict[str, Any]]:
+        """The clips of a video that stand, by their first frame."""
+        return {clip["start"]: clip for clip in self.api.video(video_id)["clips_list"] if clip["state"] != "superseded"}
+
+    def states(self, video_id: str) -> dict[int, str]:
+        return {start: str(clip["state"]) for start, clip in self.clips(video_id).items()}
+
+    def cuts(self, video_id: str) -> list[int]:
+        return [cut["frame"] for cut in self.api.video(video_id)["cuts"]]
+
+    def span(self, page: Page) -> tuple[int, int]:
+        """First and last frame of the clip that is shown, as the page names it."""
+        said = page.locator("[data-frames]").inner_text().split("(")[1].rstrip(")").split("\N{EN DASH}")
+        return int(said[0]), int(said[-1])
+
+    def frame(self, page: Page) -> int:
+        """The number in the frame that is on the screen."""
+        return self.number(page.locator("video.on"))
+
+    def number(self, picture: Locator) -> int:
+        """The number in a picture of the page."""
+        data = base64.b64decode(picture.evaluate(_PICTURE))
+        return read_number(np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.uint8))
+
+    def saved(self, page: Page) -> None:
+        """Wait until everything that was decided is confirmed."""
+        expect(page.locator("[data-saving]")).to_have_count(0, timeout=30_000)
+
+
+def new_key() -> dict[str, str]:
+    """The header that makes a request one of its own."""
+    return {"Idempotency-Key": uuid.uuid4().hex}
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys, one after another."""
+    for key in keys:
+        page.keyboard.press(key)
