@@ -46,7 +46,9 @@ function join(port: MessagePort): void {
         live = false;
       }
     } else if (event.data === "again") {
-      if (!live) {
+      // The network may have been away for the page, and the connection have outlived it.
+      if (live) port.postMessage({ kind: "state", state: "live" } satisfies Word);
+      else {
         events?.close();
         events = null;
         open();

@@ -138,6 +138,29 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
   const { columns, rowHeightPx, tileWidthPx, heightPx, rows } = grid.value;
   const offset = Math.floor(first / columns) * rowHeightPx;
   const focused = Math.min(focus.value, ids.value.length - 1);
+  const tile = (id: string, at: number) => (
+    <Tile
+      key={id}
+      id={id}
+      chosen={selection.value.chosen.has(id)}
+      focused={at === focused}
+      playing={playing.value === id}
+      stack={stacks?.value.get(id)?.length ?? 0}
+      hint={hint?.(id)}
+      onPress={(event) => {
+        focus.value = at;
+        if (event.shiftKey) selection.value = ranged(selection.value, ids.value, at, event.ctrlKey || event.metaKey);
+        else if (event.ctrlKey || event.metaKey || event.detail === 0) selection.value = toggled(selection.value, ids.value, at);
+        else selection.value = selection.value.chosen.size === 1 && selection.value.chosen.has(id) ? NONE : only(ids.value, at);
+      }}
+      onTick={() => {
+        focus.value = at;
+        selection.value = toggled(selection.value, ids.value, at);
+      }}
+      onOpen={() => onOpen(id)}
+      onHover={() => play(id)}
+    />
+  );
   return (
     <div
       class="tiles"
@@ -157,31 +180,10 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
           class="tiles-window"
           style={{ transform: `translateY(${offset}px)`, gridTemplateColumns: `repeat(${columns}, ${tileWidthPx}px)`, gridAutoRows: `${rowHeightPx - GAP_PX}px` }}
         >
-          {ids.value.slice(first, last).map((id, n) => (
-            <Tile
-              key={id}
-              id={id}
-              at={first + n}
-              row={Math.floor((first + n) / columns)}
-              chosen={selection.value.chosen.has(id)}
-              focused={first + n === focused}
-              playing={playing.value === id}
-              stack={stacks?.value.get(id)?.length ?? 0}
-              hint={hint?.(id)}
-              onPress={(event) => {
-                const at = first + n;
-                focus.value = at;
-                if (event.shiftKey) selection.value = ranged(selection.value, ids.value, at, event.ctrlKey || event.metaKey);
-                else if (event.ctrlKey || event.metaKey || event.detail === 0) selection.value = toggled(selection.value, ids.value, at);
-                else selection.value = selection.value.chosen.size === 1 && selection.value.chosen.has(id) ? NONE : only(ids.value, at);
-              }}
-              onTick={() => {
-                focus.value = first + n;
-                selection.value = toggled(selection.value, ids.value, first + n);
-              }}
-              onOpen={() => onOpen(id)}
-              onHover={() => play(id)}
-            />
+          {Array.from({ length: Math.ceil((last - first) / columns) }, (_, n) => first + n * columns).map((begin) => (
+            <div key={begin} class="tile-row" role="row" aria-rowindex={begin / columns + 1}>
+              {ids.value.slice(begin, Math.min(last, begin + columns)).map((id, n) => tile(id, begin + n))}
+            </div>
           ))}
         </div>
       </div>
@@ -191,8 +193,6 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
 
 interface TileProps {
   id: string;
-  at: number;
-  row: number;
   chosen: boolean;
   focused: boolean;
   playing: boolean;
@@ -204,7 +204,7 @@ interface TileProps {
   onHover: () => void;
 }
 
-function Tile({ id, row, chosen, focused, playing, stack, hint, onPress, onTick, onOpen, onHover }: TileProps) {
+function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOpen, onHover }: TileProps) {
   const clip = clipOf(id).value;
   const state = clip ? stateOf(clip.state) : null;
   const name = clip ? `${nameOf(clip)}, frames ${clip.start} to ${clip.end - 1}, ${state?.word}${stack > 1 ? `, stack of ${stack}` : ""}` : "loading";
@@ -213,7 +213,6 @@ function Tile({ id, row, chosen, focused, playing, stack, hint, onPress, onTick,
       class="tile"
       id={`tile-${id}`}
       role="gridcell"
-      aria-rowindex={row + 1}
       aria-selected={chosen}
       aria-label={name}
       data-clip={id}

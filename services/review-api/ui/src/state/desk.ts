@@ -106,7 +106,8 @@ class Desk {
       setTimeout(beat, (this.#leaseS * 1000) / 3);
     };
     setTimeout(beat, 10_000);
-    addEventListener("pagehide", () => this.#release([...this.#held]));
+    // A beacon is sent even by a page that is being closed.
+    addEventListener("pagehide", () => this.#held.size && navigator.sendBeacon("/api/queue/leave", [...this.#held].join(" ")));
   }
 
   /** Review only one video, or all again. */
@@ -161,9 +162,15 @@ class Desk {
         return;
       }
       this.#leaseS = handed.lease_s;
+      // A page that was left before its answer came may have asked for all videos: what it was given is not for this one.
+      const strange = handed.items.filter((clip) => video !== null && clip.video_id !== video);
+      if (strange.length) {
+        this.#release(strange.map((clip) => clip.id));
+        more = true;
+      }
       const known = new Set(this.clips.value.map((clip) => clip.id));
-      const fresh = handed.items.filter((clip) => !known.has(clip.id) && !this.#decided.has(clip.id));
-      for (const clip of handed.items) this.#held.add(clip.id);
+      const fresh = handed.items.filter((clip) => !strange.includes(clip) && !known.has(clip.id) && !this.#decided.has(clip.id));
+      for (const clip of handed.items) if (!strange.includes(clip)) this.#held.add(clip.id);
       this.clips.value = [...this.clips.value, ...fresh];
       this.left.value = Math.max(handed.left - outbox.count.value, this.clips.value.length);
       this.state.value = "ready";
