@@ -187,8 +187,8 @@ export function VideoPage() {
                     <dd>{count}</dd>
                   </div>
                 ))}
-                {Object.keys(one.clips).length === 0 && <p class="quiet">None yet.</p>}
               </dl>
+              {Object.keys(one.clips).length === 0 && <p class="quiet">None yet.</p>}
             </div>
             <div class="card">
               <h2>Work</h2>

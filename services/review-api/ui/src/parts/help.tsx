@@ -51,15 +51,18 @@ export function Help({ onClose }: { onClose: () => void }) {
                     data-action={action.id}
                     data-changed={action.id in settings.value.keys}
                     aria-label={`Key for: ${action.title}`}
+                    aria-description={editing.value === action.id ? "press a key" : chordsOf(action.id).join(" or ") || "none"}
                     onClick={() => (editing.value = editing.value === action.id ? null : action.id)}
                   >
-                    {editing.value === action.id ? (
-                      <em>press a key</em>
-                    ) : chordsOf(action.id).length ? (
-                      chordsOf(action.id).map((chord) => <Keys key={chord} chord={chord} />)
-                    ) : (
-                      <em>none</em>
-                    )}
+                    <span aria-hidden="true">
+                      {editing.value === action.id ? (
+                        <em>press a key</em>
+                      ) : chordsOf(action.id).length ? (
+                        chordsOf(action.id).map((chord) => <Keys key={chord} chord={chord} />)
+                      ) : (
+                        <em>none</em>
+                      )}
+                    </span>
                   </button>
                 </li>
               ))}

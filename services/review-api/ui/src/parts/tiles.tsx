@@ -207,7 +207,7 @@ interface TileProps {
 function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOpen, onHover }: TileProps) {
   const clip = clipOf(id).value;
   const state = clip ? stateOf(clip.state) : null;
-  const name = clip ? `${nameOf(clip)}, frames ${clip.start} to ${clip.end - 1}, ${state?.word}${stack > 1 ? `, stack of ${stack}` : ""}` : "loading";
+  const name = clip ? `${nameOf(clip)}, frames ${clip.start} to ${clip.end - 1}, ${hint ?? lengthText(clip)}, ${state?.word}${stack > 1 ? `, stack of ${stack}` : ""}` : "loading";
   return (
     <div
       class="tile"
@@ -224,16 +224,15 @@ function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOp
       onDblClick={onOpen}
       onMouseEnter={onHover}
     >
-      <span class="tile-picture">
+      <span class="tile-picture" aria-hidden="true">
         {clip ? <Frame key={id} video={clip.video_id} frame={clip.start + (clip.frames >> 1)} /> : <span class="frame" />}
         {playing && clip && (
-          <video src={playAddress(id, false)} muted loop autoplay playsInline disablePictureInPicture tabIndex={-1} aria-hidden="true" />
+          <video src={playAddress(id, false)} muted loop autoplay playsInline disablePictureInPicture tabIndex={-1} />
         )}
         <button
           type="button"
           class="tile-tick"
           tabIndex={-1}
-          aria-label={chosen ? "Do not choose" : "Choose"}
           onClick={(event) => {
             event.stopPropagation();
             onTick();
@@ -247,7 +246,7 @@ function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOp
           </span>
         )}
       </span>
-      <span class="tile-foot">
+      <span class="tile-foot" aria-hidden="true">
         {clip && state && state.tone !== "pending" && <Icon name={state.icon} class="tone" />}
         <span class="what">{clip ? nameOf(clip) : ""}</span>
         {clip && clip.certainty < 0.6 && <Icon name="doubt" class="doubt" />}

@@ -189,7 +189,7 @@ function VideoRow({ video, failed }: { video: Video; failed: readonly Failure[] 
         {left}
       </span>
       {failed.map((failure) => (
-        <FailureLine key={failure.id} failure={failure} />
+        <FailureLine key={failure.id} failure={failure} cell />
       ))}
     </div>
   );
@@ -228,7 +228,7 @@ function CellView({ cell, video, column }: { cell: Cell; video: Video; column: s
   );
 }
 
-export function FailureLine({ failure, named = false }: { failure: Failure; named?: boolean }) {
+export function FailureLine({ failure, cell = false }: { failure: Failure; cell?: boolean }) {
   const busy = useSignal(false);
   const act = (what: "retry" | "discard", done: string): void => {
     busy.value = true;
@@ -244,11 +244,10 @@ export function FailureLine({ failure, named = false }: { failure: Failure; name
     );
   };
   return (
-    <div class="failure" role="cell">
+    <div class="failure" role={cell ? "cell" : undefined}>
       <Icon name="failed" />
       <span class="why">
-        {named && <b>{failure.stage}: </b>}
-        {!named && <b>{failure.stage.replaceAll("_", " ")}: </b>}
+        <b>{failure.stage.replaceAll("_", " ")}: </b>
         {failure.reason}
       </span>
       <span class="quiet">

@@ -7,6 +7,7 @@ import type { Clip } from "../../api/types";
 import { lengthOf, spanOf } from "../../lib/time";
 import { Button } from "../../parts/bits";
 import { Icon } from "../../parts/icons";
+import { chordsOf } from "../../state/actions";
 import { desk, nameOf, PAST } from "../../state/desk";
 import { set, settings, type Settings } from "../../state/me";
 import { pathOf } from "../../state/route";
@@ -118,6 +119,11 @@ function Confidence({ name, value, none }: { name: string; value: number | null;
   );
 }
 
+const hint = (action: string): string => {
+  const [chord] = chordsOf(action);
+  return chord ? ` (${chord})` : "";
+};
+
 function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
   const tag = useSignal("");
   const note = useSignal(clip.note);
@@ -160,7 +166,7 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
         <input
           ref={tagField}
           class="tag-field"
-          placeholder="tag  T"
+          placeholder={`Add a tag${hint("tags")}`}
           aria-label="Add a tag"
           maxLength={64}
           value={tag.value}
@@ -179,7 +185,7 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
       <textarea
         ref={noteField}
         rows={note.value || writing.value === "note" ? 2 : 1}
-        placeholder="note  N"
+        placeholder={`Write a note${hint("note")}`}
         aria-label="Note"
         maxLength={4000}
         value={note.value}
