@@ -18,6 +18,7 @@ from heaters_local.state import Home
 from heaters_media.film import FilmKind, read_number, read_numbers, render_film
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from visitor import RENDERED
 
 pytestmark = pytest.mark.browser
 
@@ -101,6 +102,7 @@ def start_of(page: Page) -> int:
 
 
 def settled(page: Page) -> None:
+    page.evaluate(RENDERED)
     expect(page.locator("[data-saving]")).to_have_count(0, timeout=30_000)
 
 

@@ -102,6 +102,26 @@ def test_the_page_says_how_many_verdicts_wait_while_it_is_offline(person: Come, 
     assert list(seen.states(video_id).values())[:2] == ["review_skipped", "review_skipped"]
 
 
+def test_a_page_that_was_left_before_its_clips_came_shows_no_other_videos(person: Come, film: Film, seen: Seen) -> None:
+    film(2, 8)
+    video_id = film(2, 8)
+    page = person().look("/account")
+    asked: list[str] = []
+
+    def unanswered(route: Route) -> None:
+        route.fetch()
+        asked.append(route.request.headers["idempotency-key"])
+
+    page.route("**/api/queue/next", unanswered)
+    page.goto(page.url.replace("/account", "/"))
+    wait_for(lambda: page.title() and asked, "the first wish for clips")
+    page.unroute("**/api/queue/next")
+    page.goto(page.url + f"review/{video_id}")
+    expect(page.locator("video.on")).to_have_count(1, timeout=20_000)
+
+    assert page.locator("video.on").get_attribute("data-clip") == seen.clips(video_id)[0]["id"]
+
+
 def long_film(path: Path) -> Path:
     """A film of two parts and a bit: what is no picture lies in a box at its end that every reader passes over."""
     render_film(path, FilmKind(frames=50, width_px=160, height_px=90))

@@ -21,6 +21,10 @@ _PICTURE = """(picture) => {
 }"""
 
 
+RENDERED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+"""Until the page is rendered after a verdict: it shows the next film first, and everything else a frame later."""
+
+
 @dataclass
 class Person:
     """Somebody with a browser of their own."""
@@ -83,6 +87,7 @@ class Seen:
 
     def saved(self, page: Page) -> None:
         """Wait until everything that was decided is confirmed."""
+        page.evaluate(RENDERED)
         expect(page.locator("[data-saving]")).to_have_count(0, timeout=30_000)
 
 

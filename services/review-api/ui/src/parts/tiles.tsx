@@ -229,17 +229,15 @@ function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOp
         {playing && clip && (
           <video src={playAddress(id, false)} muted loop autoplay playsInline disablePictureInPicture tabIndex={-1} />
         )}
-        <button
-          type="button"
+        <span
           class="tile-tick"
-          tabIndex={-1}
           onClick={(event) => {
             event.stopPropagation();
             onTick();
           }}
         >
           <Icon name="approve" />
-        </button>
+        </span>
         {stack > 1 && (
           <span class="tile-stack">
             <Icon name="stack" />×{stack}

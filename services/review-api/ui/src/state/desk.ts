@@ -4,7 +4,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import { get, newKey, send, SignedOut } from "../api/client";
 import type { Outcome } from "../api/outbox";
-import type { Actions, Change, Clip, CutsChanged, Grouped, Handed, Turned, Verdict, VerdictGiven } from "../api/types";
+import type { Actions, Change, Clip, ClipIds, CutsChanged, Grouped, Handed, Turned, Verdict, VerdictGiven } from "../api/types";
 import { onChanges, onLive } from "./live";
 import { me, settings } from "./me";
 import { named, personOf } from "./people";
@@ -172,7 +172,8 @@ class Desk {
       const fresh = handed.items.filter((clip) => !strange.includes(clip) && !known.has(clip.id) && !this.#decided.has(clip.id));
       for (const clip of handed.items) if (!strange.includes(clip)) this.#held.add(clip.id);
       this.clips.value = [...this.clips.value, ...fresh];
-      this.left.value = Math.max(handed.left - outbox.count.value, this.clips.value.length);
+      const left = video !== null && !this.clips.value.length ? await pendingOf(video) : handed.left;
+      this.left.value = Math.max(left - outbox.count.value, this.clips.value.length);
       this.state.value = "ready";
       this.problem.value = "";
     } catch (error) {
@@ -485,6 +486,11 @@ class Desk {
     }
     void this.fill();
   }
+}
+
+/** How many clips of one video wait for a verdict, whoever holds them. */
+async function pendingOf(video: string): Promise<number> {
+  return (await get<ClipIds>("/api/clips/ids", { video, state: "pending_review", limit: 1000 })).ids.length;
 }
 
 /** The key of what is being taken: a page that was left before the answer came asks again for the very same clips. */

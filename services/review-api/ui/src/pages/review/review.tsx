@@ -298,7 +298,7 @@ function Empty() {
   return (
     <div class="over">
       <Notice
-        title="Nothing waits for a verdict"
+        title={desk.video.value ? "Nothing of this video waits for a verdict" : "Nothing waits for a verdict"}
         action={
           desk.video.value ? (
             <Button kind="solid" label="Review all videos" onPress={() => go("/")} />
