@@ -126,6 +126,21 @@ def test_without_live_updates_the_page_says_so_and_verdicts_are_given_all_the_sa
     assert said.startswith("reconnecting")
 
 
+def test_without_a_storyboard_the_timeline_says_so_and_shows_frames(page: Page, api: Api, video_id: str) -> None:
+    page.route("**/storyboard", lambda route: route.fulfill(json={"items": []}))
+
+    page.goto(f"{api.url}/timeline/{video_id}")
+    wait_for(lambda: "no storyboard: look at frames one at a time" in page.inner_text("main"), "a word")
+    shown = wait_for(
+        lambda: page.evaluate(
+            "() => [...document.querySelectorAll('main img')].filter(i => i.naturalWidth > 0).length"
+        ),
+        "a frame",
+    )
+
+    assert shown
+
+
 def test_without_a_token_there_is_no_picture(chromium: Browser, api: Api, video_id: str) -> None:
     clip = api.video(video_id)["clips_list"][0]
     page = chromium.new_page()

@@ -55,6 +55,7 @@ function Timeline({ id }: { id: string }) {
   const video = useSignal<VideoDetail | null>(null);
   const problem = useSignal("");
   const sheets = useSignal<Sheets>([]);
+  const bare = useSignal(false);
   const wave = useSignal<Waveform | null>(null);
   const scores = useSignal<Uint8Array | null>(null);
   const view = useSignal<View>({ from: 0, to: 1 });
@@ -77,6 +78,7 @@ function Timeline({ id }: { id: string }) {
         get<Scores>(`/api/videos/${id}/scores`),
       ]);
       if (board.status === "fulfilled") sheets.value = board.value.items;
+      bare.value = sheets.value.length === 0;
       if (loud.status === "fulfilled") wave.value = loud.value;
       if (near.status === "fulfilled") scores.value = Uint8Array.from(atob(near.value.values), (letter) => letter.charCodeAt(0));
     } catch (error) {
@@ -211,6 +213,7 @@ function Timeline({ id }: { id: string }) {
         <span class="quiet">
           {one.duration_ticks !== null && one.time_base && `${clock(milliseconds(one.duration_ticks, one.time_base))} · `}
           {frames.value.toLocaleString("en")} frames · {cuts.value.length} cuts · {one.clips_list.filter((clip) => clip.state !== "superseded").length} clips
+          {bare.value && " · no storyboard: look at frames one at a time"}
         </span>
         <span class="space" />
         <a class="button" href={pathOf("review", id)} data-page="review">
