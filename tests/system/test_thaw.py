@@ -24,6 +24,7 @@ from heaters_edges.child import warm_up
 from heaters_edges.delivery import Duty, Worker
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects, sha256_of_file
+from heaters_edges.resident import Resident
 from heaters_edges.settings import Settings
 from heaters_edges.streams import migrate
 from heaters_exporter.cut import PRELOAD
@@ -101,7 +102,9 @@ async def test_it_waits_as_long_as_it_takes_and_goes_on_by_itself(bus: Bus, sett
     objects = Objects(store, chosen.cache_dir, limit_bytes=1 << 30)
     told = await _approved(store, tmp_path)
     assert told.fact.source is not None
-    worker = Worker(bus, objects, chosen, [Duty(EXPORT, partial(export, objects=objects, settings=chosen))])
+    resident = Resident(memory_bytes=1 << 30)
+    handler = partial(export, objects=objects, resident=resident, settings=chosen)
+    worker = Worker(bus, objects, chosen, [Duty(EXPORT, handler)])
 
     await bus.publish(told)
     await worker.start()
@@ -110,6 +113,7 @@ async def test_it_waits_as_long_as_it_takes_and_goes_on_by_itself(bus: Bus, sett
         facts = await _until_told(bus, ClipExported | StageFailed)
     finally:
         await worker.stop()
+        await resident.end()
 
     assert [fact.TYPE for fact in facts] == ["clip.approved", "video.thaw_requested", "video.thawed", "clip.exported"]
     assert isinstance(facts[-1], ClipExported)

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from heaters_media import source_export
 from heaters_media.errors import BadMedia
 from heaters_media.film import FilmKind, ramp, read_numbers, render_film
 from heaters_media.plan import Plan, plan
@@ -90,3 +92,19 @@ def test_a_count_that_is_not_the_ledgers_is_refused(name: str, film: Film, tmp_p
         )
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_clip_of_a_film_knows_what_the_first_found_out(film: Film, tmp_path: Path) -> None:
+    times = table(film("b_frames.mp4"))
+    elsewhere = tmp_path / "elsewhere.mp4"
+    os.link(film("b_frames.mp4"), elsewhere)
+    before = source_export._open.cache_info()
+
+    for source, start, end in ((film("b_frames.mp4"), 7, 41), (elsewhere, 3, 9)):
+        ticks = (times.ticks_of(start), times.ticks_of(end))
+        out = tmp_path / "clip.mp4"
+        done = export_source(source, start=start, frames=end - start, ticks=ticks, out=out, content="b_frames")
+        assert read_numbers(done.path) == list(range(start, end))
+
+    after = source_export._open.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 1)

@@ -1,5 +1,6 @@
 """The exporter's handler over a store in a folder, with real children and a small real film."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,7 @@ from heaters_edges.child import warm_up
 from heaters_edges.failure import Waiting
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects, sha256_of_file
+from heaters_edges.resident import Resident
 from heaters_exporter.cut import PRELOAD
 from heaters_exporter.handler import NoSource, export
 from heaters_exporter.settings import ExporterSettings
@@ -35,6 +37,13 @@ def _warm() -> None:
 @pytest.fixture(autouse=True)
 def _job() -> None:
     jobs.begin(jobs.Job("test", deadline_s=60, memory_bytes=1 << 30))
+
+
+@pytest.fixture
+async def resident() -> AsyncIterator[Resident]:
+    resident = Resident(memory_bytes=1 << 30)
+    yield resident
+    await resident.end()
 
 
 @pytest.fixture(scope="module")
@@ -93,20 +102,20 @@ def settings() -> ExporterSettings:
     return ExporterSettings.model_validate(given)
 
 
-async def exported(told: Told[ClipApproved], objects: Objects) -> ClipExported:
+async def exported(told: Told[ClipApproved], objects: Objects, resident: Resident) -> ClipExported:
     """What an export tells that waits for nothing."""
-    [fact] = [fact async for fact in export(told, objects=objects, settings=settings())]
+    [fact] = [fact async for fact in export(told, objects=objects, resident=resident, settings=settings())]
     assert isinstance(fact, ClipExported)
     return fact
 
 
 async def test_an_export_reads_only_the_clips_own_bytes(
-    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], store: FolderStore, elsewhere: Objects, tmp_path: Path
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], store: FolderStore, elsewhere: Objects, resident: Resident
 ) -> None:
     proxies = {part.proxy.key for part in parts[1]}
     before = len(store.requests)
 
-    done = await exported(approved(parts[1]), elsewhere)
+    done = await exported(approved(parts[1]), elsewhere, resident)
 
     asked = [operation for operation, key in store.requests[before:] if key in proxies]
     assert asked == ["get_range", "get_range"]
@@ -117,9 +126,9 @@ async def test_an_export_reads_only_the_clips_own_bytes(
 
 
 async def test_source_quality_is_the_sources_own_size(
-    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects, resident: Resident
 ) -> None:
-    done = await exported(approved(parts[1], quality="source", source=parts[0]), elsewhere)
+    done = await exported(approved(parts[1], quality="source", source=parts[0]), elsewhere, resident)
 
     async with elsewhere.local(done.object) as (file,):
         assert read_numbers(file) == list(range(13, 41))
@@ -128,36 +137,36 @@ async def test_source_quality_is_the_sources_own_size(
 
 
 async def test_source_quality_of_a_video_that_is_its_own_proxy_is_the_proxys(
-    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects, resident: Resident
 ) -> None:
     told = approved(parts[1][:1], span=Span(start=3, end=9), quality="source", source=parts[1][0].proxy)
 
-    done = await exported(told, elsewhere)
+    done = await exported(told, elsewhere, resident)
 
     async with elsewhere.local(done.object) as (file,):
         assert read_numbers(file) == list(range(3, 9))
 
 
 async def test_source_quality_without_a_source_is_refused_for_good(
-    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects, resident: Resident
 ) -> None:
     with pytest.raises(NoSource, match="does not name the original"):
-        await exported(approved(parts[1], quality="source"), elsewhere)
+        await exported(approved(parts[1], quality="source"), elsewhere, resident)
 
 
 async def test_an_export_waits_for_an_original_in_cold_storage_and_goes_on_when_it_is_back(
-    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], store: FolderStore, elsewhere: Objects
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], store: FolderStore, elsewhere: Objects, resident: Resident
 ) -> None:
     told = approved(parts[1], quality="source", source=parts[0])
     store.frozen.add(parts[0].key)
 
-    waiting = export(told, objects=elsewhere, settings=settings())
+    waiting = export(told, objects=elsewhere, resident=resident, settings=settings())
     before = await anext(waiting)
     with pytest.raises(Waiting) as waits:
         await anext(waiting)
     asked = ("restore", parts[0].key) in store.requests
     store.frozen.clear()
-    after = [fact async for fact in export(told, objects=elsewhere, settings=settings())]
+    after = [fact async for fact in export(told, objects=elsewhere, resident=resident, settings=settings())]
 
     assert before == VideoThawRequested(object=parts[0])
     assert (asked, waits.value.again_in_s) == (True, 7)

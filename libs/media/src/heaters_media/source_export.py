@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from heaters_media.errors import FrameCountMismatch
 from heaters_media.export import Exported, ExportMismatch, export
 from heaters_media.ledger import Packets
-from heaters_media.plan import PlannedSegment, scan_packets
+from heaters_media.plan import PlannedSegment, Row, scan_packets
 from heaters_media.preprocess import frames_of
 from heaters_media.probe import Probe, open_media, probe, video_of, whole_frames
 from heaters_media.profiles import SOURCE_QUALITY, ProxyProfile
@@ -40,6 +41,7 @@ def export_source(
     ticks: tuple[int, int],
     out: Path,
     profile: ProxyProfile = SOURCE_QUALITY,
+    content: str | None = None,
 ) -> Exported:
     """Write some frames of a film as an MP4 of exactly these frames, and prove it.
 
@@ -50,14 +52,17 @@ def export_source(
         ticks: pts of the first frame, and when the last one ends, as the ledger says.
         out: the file to write; it appears when it is whole.
         profile: how to encode what cannot be copied.
+        content: a hash of the film. What was found out about it is kept by this process for the film's next clips: to look
+            through the packets of a film of hours costs more than most clips do.
 
     Raises:
         BadMedia: the film is damaged there.
         ExportMismatch: what was written is not what was asked for.
     """
-    described = probe(source)
-    if not obstacles(source, described, profile, longest_gop_s=None):
-        part = _index_around(source, described, start, frames, ticks)
+    opened = _open(_Asked(content, profile, source)) if content else _look_through(source, profile)
+    described = opened.described
+    if opened.rows is not None:
+        part = _index_around(source, opened.rows, described, start, frames, ticks)
         return export([(part, source)], start, start + frames, out, profile)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         segment = PlannedSegment(0, start, frames, *ticks)
@@ -80,9 +85,38 @@ def export_source(
     )
 
 
-def _index_around(source: Path, described: Probe, start: int, frames: int, ticks: tuple[int, int]) -> Packets:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What there is to know of a film before a clip is made from it; rows are its packets, None where it cannot be copied."""
+
+    described: Probe
+    rows: tuple[Row, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A film by its content; where it lies now may be another place than before."""
+
+    content: str
+    profile: ProxyProfile
+    source: Path = field(compare=False)
+
+
+def _look_through(source: Path, profile: ProxyProfile) -> _Opened:
+    described = probe(source)
+    can_be_copied = not obstacles(source, described, profile, longest_gop_s=None)
+    return _Opened(described, tuple(scan_packets(source)) if can_be_copied else None)
+
+
+@lru_cache(maxsize=2)
+def _open(asked: _Asked) -> _Opened:
+    return _look_through(asked.source, asked.profile)
+
+
+def _index_around(
+    source: Path, rows: tuple[Row, ...], described: Probe, start: int, frames: int, ticks: tuple[int, int]
+) -> Packets:
     """The packets from the key frame before the clip to the key frame after it."""
-    rows = list(scan_packets(source))
     keys = sorted(row.pts for row in rows if row.key)
     low = max((pts for pts in keys if pts <= ticks[0]), default=ticks[0])
     last = max(rows, key=lambda row: row.pts)

@@ -4,6 +4,7 @@ from functools import partial
 
 from heaters_contracts.pipeline import work_named
 from heaters_edges.delivery import Duty
+from heaters_edges.resident import Resident
 from heaters_edges.service import Service
 from heaters_edges.settings import load
 from heaters_media.errors import BadMedia
@@ -18,6 +19,8 @@ def main() -> None:
     """Run the exporter until SIGTERM."""
     settings = load(ExporterSettings)
     service = Service("exporter", settings)
-    handler = partial(export, objects=service.objects, settings=settings)
-    duty = Duty(work_named("export"), handler, REVIEW.tag, (BadMedia,))
+    work = work_named("export")
+    resident = Resident(memory_bytes=work.memory_bytes)
+    handler = partial(export, objects=service.objects, resident=resident, settings=settings)
+    duty = Duty(work, handler, REVIEW.tag, (BadMedia,))
     service.run([duty], preload=("heaters_exporter.cut", *PRELOAD))

@@ -34,11 +34,12 @@ def cut_proxy(plan: ExportPlan, pieces: Sequence[Path], out: Path) -> "Exported"
     return export_from(plan, [piece.read_bytes() for piece in pieces], out, REVIEW)
 
 
-def cut_source(source: Path, plan: ExportPlan, out: Path) -> "Exported":
+def cut_source(source: Path, content: str, plan: ExportPlan, out: Path) -> "Exported":
     """Write a clip from the original, and prove it.
 
     Args:
         source: the original.
+        content: its hash, by which what was found out about it is kept for its next clips.
         plan: of the same clip from its proxy: it knows when the clip begins and ends.
         out: the file.
 
@@ -50,4 +51,4 @@ def cut_source(source: Path, plan: ExportPlan, out: Path) -> "Exported":
 
     clip = plan.clip
     ticks = (clip.start_ticks, clip.end_ticks)
-    return export_source(source, start=clip.start, frames=clip.end - clip.start, ticks=ticks, out=out)
+    return export_source(source, start=clip.start, frames=clip.end - clip.start, ticks=ticks, out=out, content=content)

@@ -10,6 +10,7 @@ from heaters_contracts.objects import ObjectRef, clip_key
 from heaters_edges.child import in_child
 from heaters_edges.failure import Archived, Permanent, Waiting
 from heaters_edges.objects import Objects
+from heaters_edges.resident import Resident
 from heaters_media.cut import ExportPlan, plan_export
 from heaters_media.ledger import Packets
 
@@ -21,8 +22,12 @@ class NoSource(Permanent):
     """An export of the original's quality was asked for, and the approval does not name the original."""
 
 
-async def export(told: Told[ClipApproved], *, objects: Objects, settings: ExporterSettings) -> AsyncIterator[Fact]:
+async def export(
+    told: Told[ClipApproved], *, objects: Objects, resident: Resident, settings: ExporterSettings
+) -> AsyncIterator[Fact]:
     """The clip, frame-exact and proven; where it waits for its original to thaw, that is told first.
+
+    Clips from an original are made in a child that stays, so that several of one video share what was found out about it.
 
     Raises:
         Waiting: the original lies in cold storage, and was asked for.
@@ -40,7 +45,7 @@ async def export(told: Told[ClipApproved], *, objects: Objects, settings: Export
                 async with objects.local(original) as (source,):
                     if await objects.thawed(original):
                         yield VideoThawed(object=original)
-                    made = await in_child(cut_source, source, plan, desk / "clip.mp4")
+                    made = await resident.call(cut_source, source, original.sha256, plan, desk / "clip.mp4")
             except Archived as cold:
                 await objects.thaw(original, days=settings.thaw_days)
                 yield VideoThawRequested(object=original)
