@@ -46,7 +46,8 @@ _SECONDS = 24
 _HOUR_S = 3600
 _IDLE_S = 3.0
 _WITHIN_S = 300.0
-_STAGE_OF = {produced.TYPE: work.name for work in PIPELINE for produced in work.produces}
+_STAGE_OF = {produced.TYPE: work.name for work in reversed(PIPELINE) for produced in work.produces}
+"""Of two stages that tell the same fact, the first: an embedding that somebody asks for again is not in the table."""
 _AFTER_REVIEW = ("export", "keyframe", "embed")
 _APPROVED = 0.2
 """Of all that is reviewed, what the table of clusters takes to be approved."""
