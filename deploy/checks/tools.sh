@@ -21,6 +21,13 @@ if command -v npm >/dev/null && [ ! -d build/tools/keda/node_modules ]; then
   npm install --silent --no-audit --no-fund --prefix build/tools/keda @kubernetes-models/keda@2.0.0 >/dev/null 2>&1 ||
     echo "KEDA's resource definitions cannot be had here: only the fields that the chart may use are checked"
 fi
+if ! command -v podman-compose >/dev/null && [ ! -x build/tools/podman-compose ]; then
+  if python3 -m venv build/tools/compose && build/tools/compose/bin/pip install --quiet podman-compose 2>/dev/null; then
+    ln -sf compose/bin/podman-compose build/tools/podman-compose
+  else
+    echo "podman-compose cannot be had here: compose.yaml will not be run"
+  fi
+fi
 missing=()
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v promtool >/dev/null || missing+=(prometheus)
