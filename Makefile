@@ -36,8 +36,9 @@ demo: setup ## run the main job on embedded real servers (VIDEO=, ONCE=1)
 test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS= side by side)
 	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
-test-long: setup ## what takes minutes: outages, slow links, kills at random (HEATERS_KILLS=200 HEATERS_SEED=)
+test-long: setup ## what takes minutes: outages, slow links, kills at random, 10,000 clips reviewed (HEATERS_KILLS=200 HEATERS_SEED=)
 	HEATERS_KILLS=$${HEATERS_KILLS:-200} $(PY) -m pytest -m long $(ARGS)
+	HEATERS_REVIEWERS_CLIPS=$${HEATERS_REVIEWERS_CLIPS:-10000} $(PY) -m pytest tests/system/test_reviewers.py $(ARGS)
 
 reliability: setup ## try every fault, and write docs/reliability.md from what came of it (KEEP=1 adds to an earlier part)
 	@mkdir -p build

@@ -2,7 +2,7 @@
 
 Each film has twelve segments and a hundred clips. Every second one is reviewed to its end: of its clips 80 are skipped, 15 archived
 and 5 approved, exported and embedded. Some films are always in progress at once, so their facts lie between each other's, as a
-stream has them. The last fact of every film is its master's, kept aside as `anchors`: whoever fills a real stream tells those alone.
+stream has them. The last fact of every film is its master's, kept aside as `anchor`: whoever fills a real stream tells those of the films that wait, and no others.
 """
 
 import base64

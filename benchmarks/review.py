@@ -134,7 +134,9 @@ async def _position(world: _World) -> int:
 async def _project(world: _World) -> tuple[int, float]:
     """Fill the tables. Returns how many facts the projector took, and the seconds that it took for them."""
     there = world.corpus[:-PROJECTED]
+    began_s = time.perf_counter()
     last = load(world.postgres.libpq_dsn, there) if there else 0
+    note(f"{last} facts of {len(there)} videos loaded in {time.perf_counter() - began_s:.0f} s")
     engine = make_engine(world.settings)
     projector = Projector(engine, Passed())
     await projector.resume()
@@ -179,14 +181,15 @@ def _rows_differing(connection: psycopg.Connection[Any]) -> tuple[int, int]:
 
 
 async def _anchor(world: _World, facts: int) -> None:
-    """Begin a real stream where the tables are, and tell each film's last fact there: decisions are checked against it."""
+    """Begin a real stream where the tables are, and tell there the last fact of each film that waits: decisions are checked against it."""
     bus = Bus(world.settings, source="bench")
     await bus.connect()
     config = next(each for each in stream_configs(1) if each.name == FACTS_STREAM)
     await bus.jetstream.delete_stream(FACTS_STREAM)
     await bus.jetstream.add_stream(replace(config, first_seq=facts + 1))
-    for first in range(0, len(world.corpus), 200):
-        await asyncio.gather(*(bus.publish(film.anchor()) for film in world.corpus[first : first + 200]))
+    waiting = [film for film in world.corpus if not film.reviewed]
+    for first in range(0, len(waiting), 200):
+        await asyncio.gather(*(bus.publish(film.anchor()) for film in waiting[first : first + 200]))
     await bus.close()
 
 

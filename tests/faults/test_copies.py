@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from fault_outcome import Outcome
+from heaters_contracts import ids
 from heaters_contracts.fact import Told, subject_of, tell
 from heaters_contracts.facts import StageFailed, StageRequested, VideoDownloaded, VideoRequested
 from heaters_edges.bus import Bus
@@ -184,6 +185,81 @@ async def test_two_review_apis_project_decide_and_tidy_once(review: ReviewProces
         "two review-apis: two projectors, two schedulers, two answers",
         expected=[*wanted, *await facts_told(review)],
         found=[*found_, *await facts_kept(review)],
+    )
+    assert await disagreements(review) == []
+
+
+async def test_a_killed_postgres_under_two_review_apis_takes_nothing_that_was_answered(
+    review: ReviewProcess, outcome: Outcome
+) -> None:
+    """Each decides again under the same key, as a client does. What the database forgot with its last moments comes back."""
+    films = [ToldFilm(f"killed postgres {n}", clips=20) for n in range(2)]
+    await review.tell(told for film in films for told in film.facts())
+    await until_shown(review)
+    other = f"127.0.0.1:{free_port()}"
+    second = await asyncio.create_subprocess_exec(
+        *review.command(), env=review.environment() | {"HEATERS_LISTEN": other}, stderr=asyncio.subprocess.DEVNULL
+    )
+    clients = [
+        review.client(),
+        httpx.AsyncClient(base_url=f"http://{other}", headers=review.signed, trust_env=False, timeout=30),
+    ]
+    answered: list[str] = []
+    half = asyncio.Event()
+
+    async def judge(client: httpx.AsyncClient, film: ToldFilm) -> None:
+        for span in film.spans():
+            clip = ids.clip_id(film.id, film.source.key, film.source.bytes, span)
+            for _ in range(300):
+                try:
+                    answer = await client.post(
+                        f"/api/clips/{clip}/verdict",
+                        json={"verdict": "skip"},
+                        headers={"Idempotency-Key": f"pg {clip}"},
+                    )
+                except httpx.TransportError:
+                    answer = None
+                if answer is not None and answer.status_code == 200:
+                    answered.append(f"{clip} review_skipped")
+                    break
+                await asyncio.sleep(0.1)
+            if len(answered) >= 20:
+                half.set()
+
+    try:
+
+        async def it_is_ready() -> bool:
+            try:
+                return (await clients[1].get("/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await until(it_is_ready, "the second review-api")
+        judging = [asyncio.create_task(judge(client, film)) for client, film in zip(clients, films, strict=True)]
+        await asyncio.wait_for(half.wait(), 60)
+        await asyncio.to_thread(review.postgres.kill)
+        await asyncio.to_thread(review.postgres.start)
+        back = time.monotonic()
+        await asyncio.gather(*judging)
+        recovered_s = time.monotonic() - back
+        await until_shown(review)
+        shown = [
+            f"{clip['id']} {clip['state']}"
+            for client, film in zip(reversed(clients), films, strict=True)
+            for clip in (await client.get(f"/api/videos/{film.id}")).json()["clips_list"]
+        ]
+        for client in clients:
+            await client.aclose()
+    finally:
+        second.terminate()
+        await asyncio.wait_for(second.wait(), 20)
+
+    assert len(answered) == 40
+    outcome(
+        "kill -9 of Postgres under two review-apis",
+        expected=[*answered, *await facts_told(review)],
+        found=[*shown, *await facts_kept(review)],
+        recovered_s=recovered_s,
     )
     assert await disagreements(review) == []
 

@@ -1,23 +1,27 @@
-"""Many reviewers at once, whose connections break, and a review-api that is killed under their hands.
+"""Many reviewers at once, each with an account, whose connections break, and a review-api that is killed under their hands.
 
-HEATERS_REVIEWERS_CLIPS makes it longer: 300 clips unless it says otherwise, 10,000 for the long form.
+HEATERS_REVIEWERS_CLIPS makes it longer: 300 clips unless it says otherwise, 10,000 for the long form (four minutes on two busy cores).
 """
 
 import asyncio
 import os
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
 from heaters_contracts.fact import decode
 from heaters_contracts.facts import ClipApproved
 from heaters_review_api.__main__ import migrate_all
+from heaters_review_api.accounts.principals import Role
+from heaters_review_api.accounts.store import Store
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.rebuild import rebuild
 from kept_rows import rows, until_shown
@@ -28,6 +32,7 @@ CLIPS = int(os.environ.get("HEATERS_REVIEWERS_CLIPS", "300"))
 REVIEWERS = 20
 ACTIONS = max(15, 2 * CLIPS // REVIEWERS)
 KILLS = 2 if CLIPS <= 1000 else 3
+BATCH = 5
 _AGAIN_S = 0.1
 _PATIENCE = 400
 
@@ -36,6 +41,16 @@ _PATIENCE = 400
 def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewProcess]:
     with ReviewProcess(tmp_path_factory.mktemp("reviewers")) as process:
         yield process
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A clip that somebody was given, and the moments between which they were."""
+
+    clip: str
+    to: str
+    asked_s: float
+    answered_s: float
 
 
 @dataclass
@@ -49,9 +64,10 @@ class Said:
     refused: dict[str, str] = field(default_factory=dict)
     """With what was asked, and why not."""
     unknown: set[str] = field(default_factory=set)
-    handed: list[tuple[UUID, ...]] = field(default_factory=list)
+    handed: list["Handed"] = field(default_factory=list)
     codes: Counter[int] = field(default_factory=Counter)
     broken: int = 0
+    people: list[str] = field(default_factory=list)
     due: dict[int, asyncio.Event] = field(default_factory=dict)
     """Set once so many answers have come."""
 
@@ -62,17 +78,39 @@ class Said:
                 event.set()
 
 
+def signed_in(review: ReviewProcess, token: str) -> httpx.AsyncClient:
+    """A client of one of them."""
+    client: httpx.AsyncClient = review.client()
+    client.headers["authorization"] = f"Bearer {token}"
+    return client
+
+
+async def accounts(review: ReviewProcess) -> list[str]:
+    """The tokens of reviewers, each with an account of their own."""
+    engine = make_engine(review.settings)
+    store = Store(engine, session_s=3600, idle_s=3600)
+    words = []
+    for _ in range(REVIEWERS):
+        made = await store.add(f"r{uuid4().hex[:12]}", "Ana", [Role.REVIEWER], password=None)
+        words.append((await store.make_token(made.id, "for tests", [Role.REVIEWER], days=1))[1])
+    await engine.dispose()
+    return words
+
+
 class Reviewer:
     """Takes clips, and decides at random. Asks again with the same key after a broken connection, or sometimes never again."""
 
-    def __init__(self, number: int, review: ReviewProcess, films: list[ToldFilm], said: Said) -> None:
-        self._dice = Random(number)
+    def __init__(self, token: str, review: ReviewProcess, films: list[ToldFilm], said: Said) -> None:
+        self._token = token
+        self._dice = Random(len(said.people))
         self._review = review
         self._films = films
         self._said = said
+        self._hand: list[str] = []
+        said.people.append(token)
 
     async def work(self, actions: int) -> None:
-        async with self._review.client() as client:
+        async with signed_in(self._review, self._token) as client:
             for _ in range(actions):
                 await self._act(client)
 
@@ -90,12 +128,16 @@ class Reviewer:
             await self._touch_any(client)
 
     async def _judge_next(self, client: httpx.AsyncClient) -> None:
-        handed = await self._send(client, "/api/queue/next", {"limit": 1, "order": "random"}, decides=False)
-        if handed is None or not handed["items"]:
-            return
-        self._said.handed.append(tuple(UUID(clip["id"]) for clip in handed["items"]))
+        if not self._hand:
+            asked_s, wish = time.monotonic(), {"limit": BATCH, "order": "random"}
+            handed = await self._send(client, "/api/queue/next", wish, decides=False)
+            if handed is None or not handed["items"]:
+                return
+            self._hand = [clip["id"] for clip in handed["items"]]
+            now_s = time.monotonic()
+            self._said.handed += [Handed(clip, self._token, asked_s, now_s) for clip in self._hand]
         verdict = self._dice.choice(("approve", "skip", "skip", "archive"))
-        await self._send(client, f"/api/clips/{handed['items'][0]['id']}/verdict", {"verdict": verdict})
+        await self._send(client, f"/api/clips/{self._hand.pop()}/verdict", {"verdict": verdict})
 
     async def _change_cut(self, client: httpx.AsyncClient) -> None:
         film = self._dice.choice(self._films)
@@ -181,16 +223,33 @@ async def _kill_now_and_then(review: ReviewProcess, said: Said) -> None:
 async def _facts_by_key(review: ReviewProcess, films: list[ToldFilm]) -> dict[str, list[tuple[str, str]]]:
     """Idempotency key -> what was told under it: the type, and the fact's own key, that no two of them may share."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    videos = {film.id for film in films}
     async with review.bus() as bus:
-        for film in films:
-            for message in await bus.history(film.id):
+        last = await bus.last_sequence()
+        async for batch in bus.follow(0):
+            for message in batch:
                 told = decode(message.subject, message.headers, message.data)
                 fact: Any = told.fact
-                if isinstance(fact, ClipApproved) and told.cause is not None:
-                    continue  # the order that follows from another decision: nobody asked for it under a key
+                if told.video_id not in videos or (isinstance(fact, ClipApproved) and told.cause is not None):
+                    continue  # an order follows from another decision: nobody asked for it under a key
                 if key := getattr(fact, "idempotency_key", ""):
                     found[key].append((fact.TYPE, fact.key()))
+            if batch[-1].sequence >= last:
+                break
     return found
+
+
+def handed_to_two(handed: list[Handed], lease_s: float) -> list[tuple[Handed, Handed]]:
+    """Clips that somebody was given while they were another's: within a lease's time, for nobody has handed one back."""
+    by_clip: dict[str, list[Handed]] = defaultdict(list)
+    for one in sorted(handed, key=lambda one: one.answered_s):
+        by_clip[one.clip].append(one)
+    return [
+        (a, b)
+        for of_clip in by_clip.values()
+        for a, b in pairwise(of_clip)
+        if a.to != b.to and b.answered_s - a.asked_s < lease_s
+    ]
 
 
 async def test_no_decision_is_lost_or_doubled_while_the_server_is_killed(review: ReviewProcess) -> None:
@@ -199,9 +258,10 @@ async def test_no_decision_is_lost_or_doubled_while_the_server_is_killed(review:
     await review.tell(told for film in films for told in film.facts())
     await asyncio.to_thread(review.start)
     said = Said(REVIEWERS * ACTIONS)
+    reviewers = [Reviewer(token, review, films, said) for token in await accounts(review)]
 
     killing = asyncio.create_task(_kill_now_and_then(review, said))
-    await asyncio.gather(*(Reviewer(n, review, films, said).work(ACTIONS) for n in range(REVIEWERS)))
+    await asyncio.gather(*(one.work(ACTIONS) for one in reviewers))
     await killing
     await until_shown(review)
     async with review.client() as client:
@@ -220,6 +280,7 @@ async def test_no_decision_is_lost_or_doubled_while_the_server_is_killed(review:
     print(f"{dict(said.codes)}; {len(said.handed)} handed out; {sum(map(len, told.values()))} facts")
     assert review.kills == KILLS
     assert said.decided
+    assert handed_to_two(said.handed, review.settings.lease_s) == []
     lost = said.decided - told.keys()
     assert not lost, f"{len(lost)} decisions were answered and are not in the stream"
     made_up = {key: (said.refused.get(key), told[key]) for key in told.keys() - said.decided - said.unknown}
@@ -252,8 +313,9 @@ async def test_no_clip_is_handed_to_two(review: ReviewProcess) -> None:
                 taken += [clip["id"] for clip in items]
         return taken
 
-    async with review.client() as client:
-        taken = [id_ for ids in await asyncio.gather(*(take(client) for _ in range(REVIEWERS))) for id_ in ids]
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(signed_in(review, token)) for token in await accounts(review)]
+        taken = [id_ for ids in await asyncio.gather(*map(take, clients)) for id_ in ids]
 
     assert len(taken) == len(set(taken))
     assert len(taken) == sum(film.clips for film in films)

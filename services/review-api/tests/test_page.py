@@ -118,6 +118,7 @@ async def test_keys_group_cut_and_take_back(desk: Any, film: Any, page: Page) ->
     grouped = [(await desk.client.get(f"/api/clips/{told.clip_id(*s)}")).json() for s in ((0, 7), (7, 33))]
     await page.keyboard.press("u")
     await expect(shown).to_have_attribute("data-clip", str(told.clip_id(0, 7)))
+    await expect(page.locator(".line[data-state=waiting]")).to_have_count(0)  # the page shows it before it is told
     undone = [(await desk.client.get(f"/api/clips/{told.clip_id(*s)}")).json() for s in ((0, 7), (7, 33))]
     await page.keyboard.press("a")
     await expect(shown).to_have_attribute("data-clip", str(told.clip_id(7, 33)))

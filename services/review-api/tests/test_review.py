@@ -1,18 +1,23 @@
 """Decisions of every kind, undo and redo, and the work that is handed out: through the API, on real servers."""
 
 import asyncio
+import hashlib
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from heaters_contracts.fact import decode
+from heaters_contracts.fact import decode, tell
 from heaters_contracts.facts import SegmentScenesDetected
+from heaters_contracts.facts.clip import ProxyPart
 from heaters_contracts.facts.segment import Cut
+from heaters_contracts.objects import ObjectRef
 from heaters_edges.bus import BusError
 from heaters_review_api.app import ROUTES
 from heaters_review_api.db.leases import Leases
 from heaters_review_api.decisions import Decisions
-from heaters_review_api.orders import Orders
+from heaters_review_api.orders import Orders, order
 
 
 async def post(desk: Any, path: str, body: Any = None, *, key: str | None = None) -> Any:
@@ -26,6 +31,10 @@ async def shown(desk: Any, clip: Any) -> Any:
 async def spans(desk: Any, film: Any) -> dict[tuple[int, int], str]:
     clips = (await desk.client.get("/api/clips", params={"video": str(film.video_id)})).json()["items"]
     return {(c["start"], c["end"]): c["state"] for c in clips}
+
+
+def ref(key: str) -> ObjectRef:
+    return ObjectRef(key=key, bytes=1, sha256=hashlib.sha256(key.encode()).hexdigest())
 
 
 async def told_types(desk: Any, film: Any) -> list[str]:
@@ -140,6 +149,34 @@ async def test_what_a_crash_left_without_an_order_is_ordered_by_whoever_comes_by
     await app.passed.wait_for(max(filter(None, both), default=0), timeout_s=5)
     assert await told_types(desk, film) == ["clip.grouped", "clip.approved", "clip.approved"]
     assert await app.desk.queries.without_order(film.video_id) == []
+
+
+@pytest.mark.parametrize("facts", [1, 2, 3])
+async def test_a_group_that_is_undone_while_its_orders_are_told_leaves_nothing_to_export(
+    desk: Any, film: Any, facts: int
+) -> None:
+    """Those that were told are taken back, and those that come too late change nothing, now and for ever."""
+    app, both = desk.application, [film.clip_id(0, 30), film.clip_id(30, 120)]
+    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=10)
+    with suppress(BusError):
+        await dying.group(both, by="local", idempotency_key=uuid4().hex)
+    lacking = await app.desk.queries.without_order(film.video_id)
+
+    undone = await post(desk, "/api/undo")
+    late = [
+        order(one.clip, (ProxyPart(segment=film.segments()[0], proxy=ref("p"), packets=ref("i")),)) for one in lacking
+    ]
+    told = [
+        tell(fact, video_id=film.video_id, lane="bulk", cause=one.clip.stands_by, time=datetime.now(UTC))
+        for fact, one in zip(late, lacking, strict=True)
+    ]
+    for one in told:
+        await app.passed.wait_for((await app.bus.publish(one)).sequence, timeout_s=10)
+    ordered = await app.desk.decisions.orders.complete(film.video_id)
+
+    assert undone.status_code == 200, undone.text
+    assert [(await shown(desk, c))["state"] for c in both] == ["pending_review"] * 2
+    assert ordered is None
 
 
 async def test_a_selection_is_one_decision(desk: Any, film: Any, other: Any) -> None:

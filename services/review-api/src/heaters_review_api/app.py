@@ -184,6 +184,7 @@ class Application:
                 self.passed,
                 timeout_s=wait_s,
                 cut_distance_frames=settings.cut_distance_frames,
+                written=self.projector,
             ),
             leases=leases,
             personal=Personal(self.engine),

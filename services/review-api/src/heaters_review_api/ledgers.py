@@ -15,6 +15,10 @@ from heaters_media.ledger import FrameTable, Packets
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 
 _AGAIN_S = 5.0
+_AGAIN_MOST_S = 320.0
+"""A ledger that is not there, although a fact names it, is asked for ever more seldom: each look is a request to the store."""
+
+_NEVER = (0.0, _AGAIN_S / 2)
 
 T = TypeVar("T", FrameTable, Packets)
 
@@ -29,7 +33,8 @@ class Ledgers:
         self._packets: OrderedDict[str, Packets] = OrderedDict()
         self._kept = kept
         self._silent_until = 0.0
-        self._lost: OrderedDict[str, float] = OrderedDict()
+        self._lost: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """Until when it is not asked for again, and how long that is."""
 
     async def packets(self, ref: ObjectRef) -> Packets:
         """A segment's packet index."""
@@ -49,7 +54,7 @@ class Ledgers:
         name = one.frame_table.key if one.frame_table else str(one.clip.id)
         now = time.monotonic()
         known = one.frame_table is not None and one.frame_table.key in self._tables
-        if not known and (now < self._silent_until or now < self._lost.get(name, 0.0)):
+        if not known and (now < self._silent_until or now < self._lost.get(name, _NEVER)[0]):
             return None
         try:
             if one.frame_table is not None:
@@ -57,7 +62,8 @@ class Ledgers:
                 return table.ticks_of(start), table.ticks_of(end)
             return await self._ticks_by_packets(one)
         except (MissingObject, WrongObject, BadLedger, IndexError):
-            self._lost[name] = now + _AGAIN_S
+            rest_s = min(2 * self._lost.pop(name, _NEVER)[1], _AGAIN_MOST_S)
+            self._lost[name] = (now + rest_s, rest_s)
             while len(self._lost) > self._kept:
                 self._lost.popitem(last=False)
         except (TryLater, Unavailable):

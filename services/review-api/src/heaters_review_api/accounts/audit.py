@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 log = logging.getLogger("heaters.audit")
 
 _BATCH = 500
-_GATHER_S = 0.05
+_GATHER_S = 0.25
 """Nobody waits for a deed to be written, and a transaction for each of them takes from those who wait for their verdicts."""
 
 

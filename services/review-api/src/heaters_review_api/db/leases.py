@@ -7,10 +7,11 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Order = Literal["video", "oldest", "least_certain", "random"]
@@ -63,6 +64,18 @@ _FORGET_S = 10.0
 _TRIES = 20
 _SEEN = 1 / 2
 """The part of a lease's time for which who has decided all that they held is still there; pages show a sign of life each third of it."""
+
+
+@cache
+def _taking(order: Order, where: str, first: bool) -> TextClause:
+    return text(
+        _TAKE.format(
+            order=_ORDERS[order],
+            where=f"{where} AND NOT EXISTS (SELECT FROM again)" if first else where,
+            again=_AGAIN if first else "",
+            and_again="UNION ALL SELECT clip_id, place FROM again" if first else "",
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +147,7 @@ class Leases:
         if video_id is not None:
             where += " AND c.video_id = :video_id"
             said["video_id"] = video_id
-        if first:
-            where += " AND NOT EXISTS (SELECT FROM again)"
-        statement = _TAKE.format(
-            order=_ORDERS[order],
-            where=where,
-            again=_AGAIN if first else "",
-            and_again="UNION ALL SELECT clip_id, place FROM again" if first else "",
-        )
-        rows = (await connection.execute(text(statement), said)).all()
+        rows = (await connection.execute(_taking(order, where, first), said)).all()
         ours = sorted((row.place, row.clip_id) for row in rows if row.clip_id is not None)
         return int(rows[0].free), [clip_id for _, clip_id in ours]
 

@@ -24,6 +24,8 @@ class Passed:
 
     def __init__(self) -> None:
         self.sequence = 0
+        self.leading = False
+        """Whether this replica projects: then it says itself how far it is, once it has put away what it wrote."""
         self._moved = asyncio.Event()
 
     def advance(self, sequence: int) -> None:
@@ -32,6 +34,11 @@ class Passed:
             self.sequence = sequence
             self._moved.set()
             self._moved = asyncio.Event()
+
+    def hear(self, sequence: int) -> None:
+        """Somebody says that the tables hold everything up to here."""
+        if not self.leading:
+            self.advance(sequence)
 
     def restart(self, sequence: int) -> None:
         """The tables are here, as read after a break: a database that has crashed may have forgotten its last moments."""
@@ -73,9 +80,9 @@ async def listen(engine: AsyncEngine, passed: Passed) -> None:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 passed.restart(await _position(connection))
                 while True:
-                    passed.advance(await _position(connection))
+                    passed.hear(await _position(connection))
                     async for notice in connection.notifies(timeout=_POLL_S):
-                        passed.advance(int(notice.payload))
+                        passed.hear(int(notice.payload))
         except (psycopg.Error, OSError) as problem:
             log.warning("listening for the projection broke off", extra={"reason": str(problem)})
             await asyncio.sleep(_POLL_S)

@@ -96,6 +96,7 @@ class Projector:
                 self.trouble = str(problem)
                 log.error("projecting broke off", extra={"reason": str(problem), "position": self.position})
             finally:
+                self._passed.leading = False
                 LEADING.set(0)
             await asyncio.sleep(_RETRY_S)
 
@@ -111,6 +112,7 @@ class Projector:
                     " give the stream back from the facts table before going on"
                 )
             self.trouble = None
+            self._passed.leading = True
             LEADING.set(1)
             async for batch in stream.follow(self.position):
                 await self.apply(batch)
@@ -121,6 +123,10 @@ class Projector:
             self.position = int((await connection.execute(select(schema.checkpoint.c.sequence))).scalar_one())
         self._forget()
         self._passed.restart(self.position)
+
+    def tables(self, video_id: UUID) -> Tables | None:
+        """What this projector wrote of a video last, if it still has it; somebody else may have gone on since."""
+        return self._known.get(video_id)
 
     async def apply(self, batch: Sequence[Stored]) -> None:
         """Apply messages in order, all in one transaction. What the tables refuse is kept as unreadable, and passed.

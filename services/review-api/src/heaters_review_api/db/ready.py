@@ -20,7 +20,7 @@ class Ready:
     def __init__(self, statement: Select[Any]) -> None:
         self.statement = statement
         compiled = statement.compile(dialect=_DIALECT)
-        self._sql = str(compiled)
+        self.sql = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self._convert = [
             (n, convert)
@@ -30,7 +30,7 @@ class Ready:
         ]
 
     async def _say(self, driver: Any, values: Mapping[str, Any]) -> Any:
-        return await driver.execute(self._sql, {**self._fixed, **values}, prepare=True)
+        return await driver.execute(self.sql, {**self._fixed, **values}, prepare=True)
 
     def _rows(self, found: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         converted: list[Sequence[Any]] = []

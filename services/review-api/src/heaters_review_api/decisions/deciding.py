@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from heaters_contracts.facts import ClipApproved, ClipArchived, ClipSkipped
@@ -11,7 +12,7 @@ from heaters_contracts.spans import Span
 from heaters_review_api.core import rules
 from heaters_review_api.core.rules import Refusal
 from heaters_review_api.core.states import Action, Verdict
-from heaters_review_api.core.tables import Clip, Segment
+from heaters_review_api.core.tables import Clip, Segment, Tables
 from heaters_review_api.db.passed import Passed
 from heaters_review_api.db.queries import ClipOfVideo, Queries
 from heaters_review_api.orders import Orders, parts_of
@@ -46,12 +47,27 @@ class Selected:
     group_id: UUID | None = None
 
 
+class Written(Protocol):
+    """Who wrote the tables last, perhaps: the projector of this replica."""
+
+    def tables(self, video_id: UUID) -> Tables | None:
+        """What it wrote of a video last, if it has it."""
+
+
 class Deciding:
     """The tables to read, the teller, and the orders that follow from approvals."""
 
     def __init__(
-        self, bus: Publisher, queries: Queries, passed: Passed, *, timeout_s: float, cut_distance_frames: int = 1
+        self,
+        bus: Publisher,
+        queries: Queries,
+        passed: Passed,
+        *,
+        timeout_s: float,
+        cut_distance_frames: int = 1,
+        written: Written | None = None,
     ) -> None:
+        self._written = written
         self._queries = queries
         self._distance = cut_distance_frames
         self._teller = Teller(bus, passed, queries.trace_of, timeout_s=timeout_s)

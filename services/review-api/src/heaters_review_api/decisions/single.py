@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from heaters_contracts.facts import ClipAnnotated, ClipApproved, ClipArchived, ClipSkipped, ClipUngrouped
+from heaters_contracts.ids import NIL
 
 from heaters_review_api.core import rules
 from heaters_review_api.core.states import Action, ClipState, Verdict
@@ -117,9 +118,10 @@ class SingleDecisions(Deciding):
         only_on: int | None,
     ) -> DecidedClip:
         answer: DecidedClip | None = None
+        video_id = NIL
 
         async def wish() -> Wish | None:
-            nonlocal answer
+            nonlocal answer, video_id
             found, earlier = await self._queries.clip_and_decision(clip_id, key)
             if found is None:
                 raise NoSuchClip(f"There is no clip {clip_id}.")
@@ -128,15 +130,28 @@ class SingleDecisions(Deciding):
                     raise key_was_used(f"{earlier.action} the clip")
                 answer = DecidedClip(earlier.decision_id, earlier.sequence, found)
                 return None
-            await self._refuse_if_moved(found.clip.video_id, found.version, only_on)
-            return Wish(await make(found), found.clip.video_id, found.lane, found.version)
+            video_id = found.clip.video_id
+            await self._refuse_if_moved(video_id, found.version, only_on)
+            return Wish(await make(found), video_id, found.lane, found.version)
 
         sequence = await self._teller.tell(wish)
         if sequence is not None:
             await self._teller.shown(sequence)
-            found, made = await self._queries.clip_and_decision(clip_id, key)
-            if found and made:
-                answer = DecidedClip(made.decision_id, sequence, found)
+            answer = self._just_written(clip_id, video_id, sequence)
+            if answer is None:
+                found, made = await self._queries.clip_and_decision(clip_id, key)
+                answer = DecidedClip(made.decision_id, sequence, found) if found and made else None
         if answer is None:
             raise self._teller.restless()
         return answer
+
+    def _just_written(self, clip_id: UUID, video_id: UUID, sequence: int) -> DecidedClip | None:
+        """What a decision came to, where this very replica wrote it: no question to the database for what is known here."""
+        tables = self._written.tables(video_id) if self._written else None
+        clip = tables.clips.get(clip_id) if tables else None
+        if tables is None or clip is None:
+            return None
+        for made in reversed(tables.decisions.values()):
+            if made.sequence == sequence and made.clip_id == clip_id:
+                return DecidedClip(made.decision_id, sequence, ClipOfVideo.of(clip, tables.video))
+        return None

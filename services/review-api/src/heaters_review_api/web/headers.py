@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
 CSP = (
@@ -37,12 +36,14 @@ def adds_security(store_url: str, clips_from: str = "") -> Callable[[Message, Sc
         ).replace("media-src 'self'", f"media-src 'self' {clips_from}".rstrip()),
     }
 
+    said = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    said_on_https = [*said, (b"strict-transport-security", b"max-age=31536000; includeSubDomains")]
+
     async def add_security(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start":
-            present = MutableScopeHeaders.from_message(message)
-            for name, value in headers.items():
-                present.setdefault(name, value)
-            if scope.get("scheme") == "https":
-                present.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+            there = list(message["headers"])
+            present = {name.lower() for name, _ in there}
+            wanted = said_on_https if scope.get("scheme") == "https" else said
+            message["headers"] = there + [header for header in wanted if header[0] not in present]
 
     return add_security

@@ -1,5 +1,6 @@
 """Reviewing: what may be done, decisions on clips and cuts, undo and redo, groups, and the work that is handed out."""
 
+import asyncio
 import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -268,12 +269,9 @@ async def take_next(
     The same key hands out the same clips again, as far as they still wait. A verdict ends its clip's lease by itself; who leaves hands
     the rest back (`/api/queue/release`, or `/api/queue/leave` as a page is closed).
     """
-    taken = await desk.leases.take(
-        request.user.id, idempotency_key, order=data.order, limit=data.limit, video_id=data.video
-    )
-    found, left = await desk.queries.handed(taken)
-    items = await desk.clip_views([found[id_] for id_ in taken if id_ in found])
-    return views.Handed(items=items, left=left, lease_s=desk.settings.lease_s)
+    taking = desk.leases.take(request.user.id, idempotency_key, order=data.order, limit=data.limit, video_id=data.video)
+    taken, left = await asyncio.gather(taking, desk.queries.pending())
+    return views.Handed(items=await _views(desk, taken), left=left, lease_s=desk.settings.lease_s)
 
 
 @post("/api/queue/heartbeat", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])

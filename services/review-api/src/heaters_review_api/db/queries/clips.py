@@ -185,11 +185,6 @@ class ClipReads(Reads):
         (found,) = await self._ask((_CLIPS_BY_ID, {"clip_ids": list(clip_ids)}))
         return {one.clip.id: one for one in map(_clip_of_video, found)}
 
-    async def handed(self, clip_ids: Collection[UUID]) -> tuple[dict[UUID, ClipOfVideo], int]:
-        """Clips that were just handed out, and how many wait in all, as `pending` counts them; in one round."""
-        found, ((waiting,),) = await self._ask((_CLIPS_BY_ID, {"clip_ids": list(clip_ids)}), (_HOW_MANY_WAIT, {}))
-        return {one.clip.id: one for one in map(_clip_of_video, found)}, int(waiting)
-
     async def labels(self, clip_ids: Collection[UUID]) -> list[tuple[UUID, str, str, tuple[Label, ...]]]:
         """What models see in clips: clip, model, strategy, labels. Models that classify nothing are not among them."""
         e = schema.embedding.c

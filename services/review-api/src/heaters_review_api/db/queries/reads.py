@@ -5,8 +5,8 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from heaters_review_api.db.ready import Asked, ask
 
@@ -35,13 +35,18 @@ class Reads:
 
     async def _ask(self, *asked: Asked) -> list[list[Sequence[Any]]]:
         """The rows of each question, in one round to the server."""
-        try:
-            async with self._reads.connect() as connection:
-                try:
-                    return await ask(connection, *asked)
-                except psycopg.Error:
-                    await connection.invalidate()
-                    raise
-        except psycopg.Error:
-            # The slow way knows what to do about a broken connection, and says what is wrong in its own words.
-            return [[tuple(row) for row in await self._all(one.statement, **values)] for one, values in asked]
+        async with self._reads.connect() as connection:
+            try:
+                return await ask(connection, *asked)
+            except psycopg.Error as problem:
+                broken = await _is_broken(connection)
+                await connection.invalidate()
+                if not broken:
+                    raise OperationalError(asked[0][0].sql, None, problem) from problem
+        # The slow way knows what to do about broken connections, which are seldom alone, and says what is wrong in its own words.
+        return [[tuple(row) for row in await self._all(one.statement, **values)] for one, values in asked]
+
+
+async def _is_broken(connection: AsyncConnection) -> bool:
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    return bool(driver.closed)
