@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import pytest
 from heaters_media.film import FilmKind, render_film
+from PIL import Image
 
 RENDITIONS = {240: 426, 1080: 1920, 2160: 3840}
 FILM = hashlib.shake_128(b"film").digest(3_000_000)
@@ -37,6 +38,26 @@ SEPARATE = """#EXTM3U
 PAGE = """<title>Harbour walk</title>
 <meta property="og:image" content="{at}/picture.jpg">
 <video><source src="/real/1080.mp4"><track kind="subtitles" srclang="de" src="/words.vtt"></video>"""
+TOLD = """<title>Harbour talk</title><script type="application/ld+json">{{
+"@context": "https://schema.org", "@type": "VideoObject", "name": "Harbour talk", "contentUrl": "{at}/real/1080.mp4",
+"thumbnailUrl": ["{at}/picture.jpg"], "uploadDate": "2026-11-20", "description": "Boats", "author": {{"name": "Mia"}},
+"hasPart": [{{"@type": "Clip", "name": "Dawn", "startOffset": 0, "endOffset": 1}},
+{{"@type": "Clip", "name": "Dusk", "startOffset": 1, "endOffset": 2}}]}}</script>"""
+WITHIN = """#EXTM3U
+#EXT-X-TARGETDURATION:1
+#EXTINF:1,
+/real/hls-2400.ts
+#EXTINF:1,
+{segment}
+#EXT-X-ENDLIST
+"""
+"""A stream whose second segment is somewhere else."""
+LIVE = """#EXTM3U
+#EXT-X-TARGETDURATION:1
+#EXT-X-MEDIA-SEQUENCE:7
+#EXTINF:1,
+/real/hls-2400.ts
+"""
 WORDS = "WEBVTT\n\n00:00.000 --> 00:01.000\nGuten Morgen\n"
 
 
@@ -71,6 +92,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     _copy(folder / "1080.mp4", folder / "hls-sound.m3u8", "a", hls_time="1", hls_list_size="0", hls_playlist_type="vod")
     _dash(folder)
+    Image.new("RGB", (32, 18), "teal").save(folder / "picture.jpg")
     return folder
 
 
@@ -120,6 +142,7 @@ class Site:
     """Path and Range header of each request, in order."""
     cookies: list[str | None] = field(default_factory=list)
     """Cookie header of each request, in order."""
+    picture: bytes = b""
     failing: dict[str, int] = field(default_factory=dict)
     """Name of a film's file -> how many requests for it still fail."""
 
@@ -188,6 +211,20 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     self.answer(200, PAGE.format(at=site.url("")).encode(), "text/html; charset=utf-8")
                 case "/words.vtt":
                     self.answer(200, WORDS.encode(), "text/vtt")
+                case "/page-told":
+                    self.answer(200, TOLD.format(at=site.url("")).encode(), "text/html; charset=utf-8")
+                case "/picture.jpg":
+                    self.answer(200, site.picture, "image/jpeg")
+                case "/page-short":
+                    self.answer(200, b"<title>A page</title><video src='/short.mp4'></video>", "text/html")
+                case "/page-slow":
+                    self.answer(200, b"<title>A page</title><video src='/slow.mp4'></video>", "text/html")
+                case "/within-file.m3u8":
+                    self.answer(200, WITHIN.format(segment="file:///etc/passwd").encode(), _KINDS[".m3u8"])
+                case "/within-metadata.m3u8":
+                    self.answer(200, WITHIN.format(segment="/to-metadata").encode(), _KINDS[".m3u8"])
+                case "/live.m3u8":
+                    self.answer(200, LIVE.encode(), _KINDS[".m3u8"])
                 case "/page-junk":
                     self.answer(200, b"<title>A page</title><video src='/film.mp4'></video>", "text/html")
                 case "/page-wall":
@@ -290,7 +327,7 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def site(films: Path) -> Iterator[Site]:
-    found = Site(0, films)
+    found = Site(0, films, picture=(films / "picture.jpg").read_bytes())
     server = _Server(("127.0.0.1", 0), _handler(found))
     found.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -202,3 +202,45 @@ def test_the_environments_proxy_is_not_asked(get, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
 
     assert get("/film.mp4").bytes == 3_000_000
+
+
+def test_a_slow_site_is_left_in_time_and_gone_on_with(get, tmp_path):
+    with pytest.raises(TryLater, match=r"within 0\.3 s"):
+        get("/slow.mp4", limits=Limits(bytes_max=500_000_000, total_s=0.3))
+
+    assert (tmp_path / "source.part").stat().st_size > 0
+
+
+def test_a_file_that_is_another_by_now_is_begun_anew(get, film, site):
+    with pytest.raises(TryLater):
+        get("/changing.mp4")
+
+    fetched = get("/changing.mp4")
+
+    assert site.asked == [("/changing.mp4", None), ("/changing.mp4", "bytes=1000000-")]
+    assert fetched.path.read_bytes() == film[::-1]
+    assert fetched.sha256 == hashlib.sha256(film[::-1]).hexdigest()
+
+
+def test_what_was_asked_got_and_said_of_every_refusal(get, site):
+    """In one table, as somebody reads it who wonders why a video did not come."""
+    table = {
+        "/status/403": (NeedsCredentials, "answers 403"),
+        "/status/404": (Gone, "answers 404"),
+        "/status/410": (Gone, "answers 410"),
+        "/busy.mp4": (TryLater, "answers 429"),
+        "/status/503": (TryLater, "answers 503"),
+        "/short.mp4": (TryLater, "short.mp4"),
+        "/endless.mp4": (TooLarge, "2,000,000"),
+        "/text.mp4": (NotAVideo, "text/plain"),
+        "/to-metadata": (ForbiddenAddress, "169.254.169.254"),
+    }
+
+    said = {}
+    for path, (kind, _) in table.items():
+        with pytest.raises(kind) as refused:
+            get(path, limits=Limits(bytes_max=2_000_000))
+        said[path] = str(refused.value)
+
+    assert [path for path, _ in site.asked] == list(table)
+    assert {path for path, (_, words) in table.items() if words not in said[path]} == set()

@@ -1,6 +1,8 @@
 """What is asked of a site, what is got, and what is said of it. The site is real, and so is yt-dlp."""
 
+import gc
 import hashlib
+import json
 import socket
 
 import av
@@ -41,6 +43,13 @@ def ask(site, policy, tmp_path):
         return bring(site.url(path), tmp_path, policy=policy, limits=limits, **options)
 
     return ask
+
+
+@pytest.fixture
+def collected():
+    """What yt-dlp leaves open is closed here, and not at the end of all tests."""
+    yield
+    gc.collect()
 
 
 def frames(path, kind="video"):
@@ -112,6 +121,31 @@ def test_what_a_page_has_beside_its_video_is_kept(ask):
     assert '"title": "Harbour walk' in beside["metadata"].path.read_text()
 
 
+def test_picture_chapters_and_words_of_a_site_are_kept(ask, site):
+    fetched = ask("/page-told")
+
+    beside = {one.kind: one for one in fetched.beside}
+    said = json.loads(beside["metadata"].path.read_text())
+    assert fetched.title == "Harbour talk"
+    assert [(part.title, part.start_ms, part.end_ms) for part in fetched.chapters] == [
+        ("Dawn", 0, 1000),
+        ("Dusk", 1000, 2000),
+    ]
+    assert beside["thumbnail"].path.name == "thumbnail.jpg"
+    assert beside["thumbnail"].path.read_bytes() == site.picture
+    assert (said["description"], said["uploader"], fetched.site["upload_date"]) == ("Boats", "Mia", "20261120")
+    assert fetched.missed == ()
+
+
+def test_what_a_site_promises_beside_its_video_and_does_not_give_is_said_and_no_failure(ask, site):
+    site.picture = b"no picture"
+
+    fetched = ask("/page-told")
+
+    assert fetched.quality.got.height_px == 1080
+    assert fetched.missed == ("the thumbnail: it is no JPEG, PNG or WebP",)
+
+
 def test_a_film_of_a_page_that_broke_off_in_the_middle_is_not_begun_again(ask, site, films):
     names = sorted(path.name for path in films.glob("hls-2160*.ts"))
     site.failing[names[-1]] = 20
@@ -135,6 +169,11 @@ def test_a_film_of_a_page_that_broke_off_in_the_middle_is_not_begun_again(ask, s
         ("/page-busy", Throttled, "answers 429"),
         ("/page-wall", Throttled, "answers 429"),
         ("/page-endless", TooLarge, "the limit"),
+        ("/page-short", TryLater, "1000 bytes read, 1000 more expected"),
+        ("/page-slow", TryLater, "within 1 s"),
+        ("/live.m3u8", UnsupportedStream, "is live"),
+        ("/within-file.m3u8", UnsupportedStream, "names a file of this machine"),
+        ("/within-metadata.m3u8", ForbiddenAddress, "a cloud's metadata service"),
         ("/nothing", Gone, "answers 404"),
         ("/status/410", Gone, "answers 410"),
         ("/status/403", NeedsCredentials, "answers 403"),
@@ -144,9 +183,17 @@ def test_a_film_of_a_page_that_broke_off_in_the_middle_is_not_begun_again(ask, s
         ("/to-metadata", ForbiddenAddress, "a cloud's metadata service"),
     ],
 )
-def test_every_refusal_has_its_kind_and_says_why(ask, path, error, said):
+def test_every_refusal_has_its_kind_and_says_why(collected, ask, path, error, said):
     with pytest.raises(error, match=said):
-        ask(path, limits=Limits(bytes_max=2_000_000 if "endless" in path else 50_000_000, connect_s=5, read_s=5))
+        ask(
+            path,
+            limits=Limits(
+                bytes_max=2_000_000 if "endless" in path else 500_000_000,
+                connect_s=5,
+                read_s=5,
+                total_s=1 if "slow" in path else 60,
+            ),
+        )
 
 
 def test_a_site_that_asks_for_patience_says_for_how_long(ask):
@@ -246,6 +293,21 @@ def test_cookies_are_sent_to_their_site_and_never_said(site, policy, tmp_path):
 
     assert site.cookies[-1] == "session=very-secret"
     assert "very-secret" not in str(refused.value) + repr(wishes)
+
+
+def test_tokens_and_arguments_of_extractors_are_used_and_never_said(site, policy, tmp_path):
+    secret = "MlQ0a2VuLXZlcnktc2VjcmV0"
+    wishes = Wishes(
+        extractor_args={"generic": {"po_token": (secret,)}, "youtube": {"po_token": (f"web.gvs+{secret}",)}}
+    )
+
+    fetched = download_page(site.url(f"/page-told?pot={secret}"), tmp_path, policy=policy, limits=LIMITS, wishes=wishes)
+    with pytest.raises(NeedsCredentials) as refused:
+        download_page(site.url(f"/status/403?pot={secret}"), tmp_path, policy=policy, limits=LIMITS, wishes=wishes)
+
+    written = "".join(one.path.read_text(errors="replace") for one in fetched.beside)
+    assert "Harbour talk" in written
+    assert secret not in written + repr(fetched) + repr(wishes) + str(wishes) + str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ytsearch:cats", "/etc/passwd", "rtmp://x/y"])

@@ -144,3 +144,28 @@ async def test_keys_group_cut_and_take_back(desk: Any, film: Any, page: Page) ->
     await expect(page.locator(".line[data-state=refused] .why").first).to_contain_text(
         "There is a cut at frame 7 already."
     )
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_the_events_page_asks_nobody_else_and_fits_its_window(desk: Any, page: Page, width: int) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.set_viewport_size({"width": width, "height": 800})
+    await page.goto(f"{desk.client.base_url}/?token=a-token-for-tests")
+
+    asked.clear()
+    await page.goto(f"{desk.client.base_url}/docs/events")
+    await page.get_by_role("link", name="downloaded.v1").click()
+    wide, shown = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    lost = await page.evaluate(
+        "[...document.querySelectorAll('nav a')].filter(a => !document.getElementById(a.hash.slice(1))).map(a => a.hash)"
+    )
+
+    base = str(desk.client.base_url).rstrip("/")
+    assert {url.removeprefix(base).partition("#")[0] for url in asked} == {
+        *("/docs/events", "/static/tokens.css", "/static/docs.css", "/static/icon.svg"),
+    }
+    assert wide == shown
+    assert lost == []
+    await expect(page.locator("section:target h2")).to_have_text("video.downloaded.v1")
+    await expect(page.locator("section:target h2")).to_be_in_viewport()

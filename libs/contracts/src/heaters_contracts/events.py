@@ -138,6 +138,29 @@ ASK: Json = {
     "options": {"tags": ["sea"], "reference": "cam-3/reel 12", "callback": "https://hooks.example/heaters"},
 }
 
+ASKING = (
+    "Publish JSON on `ingest.<your team>`, or send the same body to `POST /api/ingest`. Either is answered by a fact."
+)
+COMMANDS = (
+    f"nats pub ingest.films '{json.dumps(ASK, ensure_ascii=False)}'",
+    f"curl -H \"authorization: Bearer $TOKEN\" -d '{json.dumps({'source': ASK['source']})}' $HEATERS/api/ingest",
+    "curl ... '$HEATERS/api/ingest?dry_run=true'    # what would happen, and nothing does",
+    "heaters ingest https://films.example/watch?v=harbour",
+    "python client.py ask https://films.example/watch?v=harbour --wait    # heaters_contracts/client.py: one file, standard library only",
+)
+FOLLOWING = (
+    "by subject: `nats sub 'heaters.*.*.*.*.<video_id>'`, or a durable consumer with that filter;",
+    "by HTTP: `GET /api/videos/<video_id>` now, `GET /api/events?video=<video_id>` as server-sent events; `Last-Event-ID` resumes;",
+    "by webhook: `options.callback` is an https address that is told each milestone, signed (below).",
+)
+WEBHOOKS = (
+    '`POST` with the JSON `{"id", "at", "video_id", "requester", "request_id", "reference", "state", "fact"}`; `fact` is the fact itself.',
+    "Headers: `webhook-id` (the same each time something is sent again: remember it), `webhook-timestamp` (seconds), and",
+    "`webhook-signature`: `v1,` and the base64 HMAC-SHA256 of `<id>.<timestamp>.<body>` with your secret",
+    "(standardwebhooks.com). Refuse what is older than five minutes: nobody can play an old message again. Any 2xx is an",
+    "acknowledgement; anything else is tried again with a growing delay for a day. An address must be public.",
+)
+
 
 def _message(name: str, fact: type[Fact], schema: Json, examples: list[Json], components: Json) -> Json:
     return {
@@ -213,15 +236,19 @@ def teller(fact: type[Fact]) -> str:
 
 
 def fields(schema: Json, root: Json) -> Iterator[tuple[str, str, bool, str, str]]:
-    """Every field of a message: its path, type, whether it is always there, its unit, and what it says."""
+    """Every field of a message: its path, type, whether it is always there, its unit, and what it says.
+
+    Where one of several kinds of object lies in a field, the fields of each follow, and say of which kind they are.
+    """
     required = set(schema.get("required", ()))
     for name, field in schema.get("properties", {}).items():
         kind, inner = _kind(field, root)
         said = " ".join(str(field.get("description", "")).split())
         yield name, kind, name in required, unit(name), said
-        if inner is not None:
-            for path, *rest in fields(inner, root):
-                yield f"{name}.{path}", *rest  # type: ignore[misc]  # a tuple's rest is not followed by the checker
+        for target in inner:
+            of = f"`{target['title']}`: " if len(inner) > 1 else ""
+            for path, below, always, measure, words in fields(target, root):
+                yield f"{name}.{path}", below, always, measure, f"{of}{words}".removesuffix(": ")
 
 
 def unit(name: str) -> str:
@@ -231,26 +258,25 @@ def unit(name: str) -> str:
     return next((words for suffix, words in UNITS.items() if name.endswith(suffix)), "")
 
 
-def _kind(field: Json, root: Json) -> tuple[str, Json | None]:
-    """A field's type in words, and the object that lies in it, if one does that is not shown elsewhere."""
+def _kind(field: Json, root: Json) -> tuple[str, list[Json]]:
+    """A field's type in words, and the objects of which one lies in it."""
     if "$ref" in field:
         name = str(field["$ref"]).rpartition("/")[2]
         target = root["$defs"][name]
-        return (name, target) if target.get("type") == "object" else _kind(target, root)
+        return (name, [target]) if target.get("type") == "object" else _kind(target, root)
     if "const" in field:
-        return f"`{field['const']}`", None
+        return f"`{field['const']}`", []
     if "enum" in field:
-        return " or ".join(f"`{value}`" for value in field["enum"]), None
+        return " or ".join(f"`{value}`" for value in field["enum"]), []
     for word in ("anyOf", "oneOf"):
         if word in field:
             kinds = [_kind(each, root) for each in field[word]]
-            inner = [target for _, target in kinds if target is not None]
-            return " or ".join(kind for kind, _ in kinds), inner[0] if len(inner) == 1 else None
+            return " or ".join(kind for kind, _ in kinds), [target for _, inner in kinds for target in inner]
     if field.get("type") == "array":
-        kind, inner_one = _kind(field.get("items", {}), root)
-        return f"list of {kind}", inner_one
+        kind, inner = _kind(field.get("items", {}), root)
+        return f"list of {kind}", inner
     kind = str(field.get("type", "anything"))
-    return (f"{kind} ({field['format']})" if "format" in field else kind), None
+    return (f"{kind} ({field['format']})" if "format" in field else kind), []
 
 
 def page(examples: Mapping[str, list[Json]]) -> str:
@@ -264,30 +290,20 @@ def page(examples: Mapping[str, list[Json]]) -> str:
         "",
         "## Ask for a video",
         "",
-        "Publish JSON on `ingest.<your team>`, or send the same body to `POST /api/ingest`. Either is answered by a fact.",
+        ASKING,
         "",
         "```sh",
-        f"nats pub ingest.films '{json.dumps(ASK, ensure_ascii=False)}'",
-        f"curl -H \"authorization: Bearer $TOKEN\" -d '{json.dumps({'source': ASK['source']})}' $HEATERS/api/ingest",
-        "curl ... '$HEATERS/api/ingest?dry_run=true'    # what would happen, and nothing does",
-        "heaters ingest https://films.example/watch?v=harbour",
-        "python client.py ask https://films.example/watch?v=harbour --wait    # heaters_contracts/client.py: one file, standard library only",
+        *COMMANDS,
         "```",
         "",
         *_table("ingest.request.v1", made["ingest.request.v1.json"]),
         "## Follow it",
         "",
-        "- by subject: `nats sub 'heaters.*.*.*.*.<video_id>'`, or a durable consumer with that filter;",
-        "- by HTTP: `GET /api/videos/<video_id>` now, `GET /api/events?video=<video_id>` as server-sent events; `Last-Event-ID` resumes;",
-        "- by webhook: `options.callback` is an https address that is told each milestone, signed (below).",
+        *(f"- {way}" for way in FOLLOWING),
         "",
         "### Webhooks",
         "",
-        '`POST` with the JSON `{"id", "at", "video_id", "requester", "request_id", "reference", "state", "fact"}`; `fact` is the fact itself.',
-        "Headers: `webhook-id` (the same each time something is sent again: remember it), `webhook-timestamp` (seconds), and",
-        "`webhook-signature`: `v1,` and the base64 HMAC-SHA256 of `<id>.<timestamp>.<body>` with your secret",
-        "(standardwebhooks.com). Refuse what is older than five minutes: nobody can play an old message again. Any 2xx is an",
-        "acknowledgement; anything else is tried again with a growing delay for a day. An address must be public.",
+        *WEBHOOKS,
         "",
         "## Rules of delivery",
         "",

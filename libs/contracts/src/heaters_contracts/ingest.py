@@ -19,6 +19,7 @@ class UrlSource(Model):
 
     kind: Literal["url"] = "url"
     url: Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=4096, pattern=r"^https?://")]
+    """Of a video file, a page with a video, a stream's manifest, a playlist or a channel."""
 
 
 class UploadSource(Model):
@@ -26,7 +27,9 @@ class UploadSource(Model):
 
     kind: Literal["upload"] = "upload"
     key: UploadKey
+    """As the upload was answered."""
     name: Annotated[str, StringConstraints(max_length=255)] = ""
+    """What the file is called; its title follows from it."""
 
 
 class S3Source(Model):
@@ -34,6 +37,7 @@ class S3Source(Model):
 
     kind: Literal["s3"] = "s3"
     uri: Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.{1,1024}$")]
+    """`s3://bucket/key`."""
 
 
 Source = Annotated[UrlSource | UploadSource | S3Source, Field(discriminator="kind")]
@@ -43,13 +47,17 @@ class Options(Model):
     """What a requester may wish; carried with the video to the stage that reads it."""
 
     tags: Annotated[tuple[Tag, ...], Field(max_length=32)] = ()
+    """Kept with the video; each at most 64 characters."""
     reference: Annotated[str, StringConstraints(max_length=256)] = ""
     """The requester's own name for it."""
     callback: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None
+    """Where milestones are told by signed webhooks; whoever names one has a secret in their terms."""
     allow_quality_loss: bool = False
+    """Take less than the best that a site offers, and say so, rather than fail."""
     detector: Annotated[str, StringConstraints(max_length=64)] = ""
     """See `heaters_contracts.detectors`; empty: the one that scene detection is set to."""
     export_quality: Literal["proxy", "source"] = "proxy"
+    """What clips are made from: the review proxy, or the original."""
     auto_rule: Annotated[str, StringConstraints(max_length=256)] | None = None
     """Clips that are approved as soon as they are found, such as `seconds >= 2 and certainty >= 0.8`; see `heaters_contracts.auto_rule`."""
     videos_most: Annotated[int, Field(ge=1, le=500)] = 100
@@ -67,6 +75,7 @@ class IngestRequest(Model):
     request_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     """Asking twice with one id asks once; without one, the body itself is the id."""
     lane: Lane = "bulk"
+    """interactive: somebody waits for it; bulk: it may wait behind those."""
     options: Options = Options()
 
     @model_validator(mode="before")

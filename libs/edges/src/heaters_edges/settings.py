@@ -18,6 +18,7 @@ class Settings(BaseSettings):
         env_prefix="HEATERS_",
         frozen=True,
         extra="ignore",
+        hide_input_in_errors=True,  # what is wrong may be a secret
         env_ignore_empty=True,  # what a compose file hands on unset arrives as "": that is missing, too
     )
 

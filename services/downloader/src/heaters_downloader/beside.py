@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ class _Missed(Exception):
     """Something that the site did not give."""
 
 
-def collect(ydl: Any, info: Info, folder: Path) -> tuple[list[Beside], list[str]]:
+def collect(ydl: Any, info: Info, folder: Path, secrets: Sequence[str]) -> tuple[list[Beside], list[str]]:
     """Bring what there is.
 
     Args:
         ydl: yt-dlp, as it asked for the video: its connections are guarded.
         info: what it found.
         folder: where the files shall lie; their names are made here, never by the site.
+        secrets: what must not be written down.
 
     Returns:
         The files, and what could not be had.
@@ -55,7 +56,7 @@ def collect(ydl: Any, info: Info, folder: Path) -> tuple[list[Beside], list[str]
     said = json.dumps(YoutubeDL.sanitize_info(info, remove_private_keys=True), ensure_ascii=False, sort_keys=True)
     if len(said) <= _METADATA_BYTES:
         path = folder / "metadata.json"
-        path.write_text(without_secrets(said))  # addresses of versions are signed
+        path.write_text(without_secrets(said, secrets))  # addresses of versions are signed
         found.append(Beside("metadata", path))
     else:
         missed.append(f"the metadata: {len(said):,} characters are too many")

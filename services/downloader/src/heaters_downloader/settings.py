@@ -99,6 +99,9 @@ def _arguments(options: SecretStr) -> dict[str, dict[str, tuple[str, ...]]]:
         raise ValueError("is no JSON") from None
     if not isinstance(said, dict):
         raise ValueError("is no JSON object")
+    for name in ("extractor_args", "reasons"):
+        if not isinstance(said.get(name, {}), dict):
+            raise ValueError(f"{name} is no JSON object")
     check_options(said)
     arguments = said.get("extractor_args", {})
     try:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from heaters_media.errors import BadMedia
 from heaters_media.join import Tracks, join, tracks_of
@@ -49,6 +49,7 @@ from heaters_downloader.core import (
     lost,
     safe_title,
     shown,
+    without_secrets,
 )
 from heaters_downloader.fetch import IsPage, fetch
 from heaters_downloader.guard import guarded, put
@@ -182,8 +183,10 @@ def download_page(
         with reserved(out_dir, _room(needed, chosen, out_dir), free_bytes=limits.free_bytes) as room:
             meter.room = room
             pieces = [_piece(ydl, found, version, number, out_dir, url) for number, version in enumerate(chosen)]
-        extras, missed = beside.collect(ydl, found, out_dir)
-        title, site = _title(found), _site(found)
+        hidden = _hidden(url, wishes)
+        extras, missed = beside.collect(ydl, found, out_dir, hidden)
+        title = without_secrets(_title(found), hidden)
+        site = {name: without_secrets(said, hidden) for name, said in _site(found).items()}
     path, tracks = _one_file(pieces, chosen, out_dir, url)
     record = _measured(record, tracks)
     if record.lost and not wishes.allow_quality_loss:
@@ -463,6 +466,12 @@ def _site(info: Info) -> dict[str, str]:
     if not knows(said.get("webpage_url", "")):
         said["webpage_url"] = shown(said.get("webpage_url", ""))  # anybody's query may hold a signature or a token
     return said
+
+
+def _hidden(url: str, wishes: Wishes) -> tuple[str, ...]:
+    """What must not be told of a video. Where a page has no name of its own, its address stands for it, and anybody's query may hold a token."""
+    query = urlsplit(url).query
+    return wishes.secrets() if knows(url) else (*wishes.secrets(), query, unquote(query))
 
 
 @contextlib.contextmanager

@@ -87,6 +87,8 @@ def refusal(error: BaseException, url: str, secrets: Sequence[str] = ()) -> Exce
     if any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in causes):
         return NoSuchHost(f"{urlsplit(url).hostname} is not known to DNS")
     lower = said.lower()
+    if "file:// urls are disabled" in lower:
+        return UnsupportedStream(f"{shown(url)} names a file of this machine, which is not supported")
     if any(isinstance(cause, UnsupportedError) for cause in causes):
         return NotAVideo(f"{shown(url)}: no video was found")
     if any(word in lower for word in _BOT_WALL):

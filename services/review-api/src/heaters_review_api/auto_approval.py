@@ -11,7 +11,8 @@ from http import HTTPStatus
 from typing import Protocol
 
 from heaters_contracts.auto_rule import SYSTEM_ACTOR, AutoRule, BadRule, read_rule
-from heaters_contracts.fact import Unreadable, decode
+from heaters_contracts.fact import Fact, Unreadable, decode
+from heaters_contracts.facts import SegmentScenesDetected
 from heaters_contracts.ids import sha256_of
 from heaters_edges.bus import FactMessage
 from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObject
@@ -80,16 +81,23 @@ class AutoApproval:
         except BadRule as problem:  # it was asked for before rules were read at admission
             log.warning("a request's rule is none", extra={"video_id": video.id, "reason": str(problem)})
             return
-        after = None
-        while True:
-            wanted = Wanted(video_id=video.id, state=ClipState.PENDING_REVIEW)
-            page = await self._queries.clips(limit=_PAGE, wanted=wanted, after=after)
+        async for one in self._opened(told.fact, video):
+            if await self._fits(one, rule):
+                await self._approve(one, video, said)
+            await message.working()
+
+    async def _opened(self, fact: Fact, video: core.Video) -> AsyncIterator[ClipOfVideo]:
+        """Clips that a fact may have opened: those at its segment, or, of the whole video, all that wait."""
+        if isinstance(fact, SegmentScenesDetected):
+            span = fact.segment.span
+            for one in await self._queries.clips_between(video.id, span.start - 1, span.end + 1):
+                if one.clip.state == ClipState.PENDING_REVIEW:
+                    yield one
+            return
+        wanted, after = Wanted(video_id=video.id, state=ClipState.PENDING_REVIEW), None
+        while page := await self._queries.clips(limit=_PAGE, wanted=wanted, after=after):
             for one in page:
-                if await self._fits(one, rule):
-                    await self._approve(one, video, said)
-                    await message.working()
-            if len(page) < _PAGE:
-                return
+                yield one
             last = page[-1].clip
             after = (last.video_sequence, last.start_frame, last.id)
 
@@ -118,6 +126,8 @@ class AutoApproval:
                 clip.id, "approve", by=SYSTEM_ACTOR, idempotency_key=f"auto:{sha256_of(rule)[:32]}", seen=clip.state
             )
         except (Refused, NoSuchClip) as problem:  # a person was faster, or its cuts have changed
+            if isinstance(problem, Refused) and problem.refusal.rule == "video_is_still":
+                raise Unavailable(problem.refusal.reason) from problem
             log.info("a clip is not approved by a rule", extra={"clip_id": clip.id, "reason": str(problem)})
             return
         APPROVED.inc()
