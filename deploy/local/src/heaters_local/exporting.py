@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from heaters_local.client import Api, Unreachable
+from heaters_local.client import Api, ApiError, Unreachable
 
 __all__ = ["FORMATS", "AnotherExport", "Spoilt", "Summary", "export"]
 
@@ -30,6 +30,12 @@ _JOINED = {"csv", "jsonl"}
 """Tables are one file in the end, however many parts they came in."""
 _STATE = ".heaters-export.json"
 _TRIES = 8
+_PASSING = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
 
 T = TypeVar("T")
 
@@ -157,7 +163,11 @@ def _patiently(attempt: Callable[[], T], pause_s: float) -> T:
         try:
             return attempt()
         except Unreachable:
-            sleep(min(pause_s * 2**tried, 15.0))
+            pass
+        except ApiError as error:
+            if error.status not in _PASSING:
+                raise
+        sleep(min(pause_s * 2**tried, 15.0))
     return attempt()
 
 

@@ -104,7 +104,7 @@ class Settings(EdgeSettings):
     )
     requesters: SecretStr | None = Field(
         None,
-        description="JSON: on which terms each requester may ask ('*': all others): lanes, videos_per_day, unfinished_most, sources, webhook_secret",
+        description="JSON: on which terms each requester may ask ('*': all others): lanes, videos_per_day, unfinished_most, sources, webhook_secret, auto_rule",
     )
     webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="private hosts, host:port or ranges that webhooks may be sent to all the same, parted by commas"

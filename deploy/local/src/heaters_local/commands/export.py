@@ -1,6 +1,7 @@
 """`heaters export`."""
 
 from pathlib import Path
+from uuid import UUID
 
 import click
 
@@ -46,7 +47,7 @@ def export(
     video: str | None,
     clips: tuple[str, ...],
     tag: str | None,
-    group: str | None,
+    group: UUID | None,
     media: str,
     files: bool,
     clips_most: int,

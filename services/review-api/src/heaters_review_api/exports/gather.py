@@ -48,7 +48,8 @@ class Gatherer:
         try:
             if one.frame_table is None:
                 ticks, base = await self._ledgers.times(one)
-                return Times(ticks[0], ticks[-1], video.start_ticks or ticks[0], ticks[-1], base, None)
+                first = ticks[0] if video.start_ticks is None else video.start_ticks
+                return Times(ticks[0], ticks[-1], first, ticks[-1], base, None)
             table = await self._ledgers.frame_table(one.frame_table)
             return Times(
                 start_ticks=table.ticks_of(clip.start_frame),
