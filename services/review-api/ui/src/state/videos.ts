@@ -3,13 +3,14 @@
 import { signal } from "@preact/signals";
 import { get } from "../api/client";
 import type { Failure, Failures, Progress, ProgressList, Stage, Stages, Video, Videos } from "../api/types";
+import { whenQuiet } from "../lib/hurry";
 import { onChanges, onLive } from "./live";
 import { route, type Page } from "./route";
 
 const SOON_MS = 300;
 /** On pages that show none of it but a count, what changes is asked for at leisure. */
-const LATER_MS = 4000;
-const LOOKED_AT: readonly Page[] = ["pipeline", "failed", "timeline"];
+const LATER_MS = 15_000;
+const LOOKED_AT: readonly Page[] = ["pipeline", "failed", "timeline", "grid"];
 const PROGRESS_MS = 1000;
 const FIRST = 100;
 
@@ -42,7 +43,7 @@ export function refreshVideos(): void {
   soon ??= setTimeout(
     () => {
       soon = null;
-      void refresh();
+      whenQuiet(() => void refresh());
     },
     LOOKED_AT.includes(route.peek().page) ? SOON_MS : LATER_MS,
   );
@@ -61,7 +62,14 @@ export async function moreVideos(): Promise<void> {
 /** Begin to watch. */
 export function startVideos(): () => void {
   void refresh();
-  const stops = [onChanges(refreshVideos), onLive(refreshVideos)];
+  const looked = route.subscribe(({ page }) => {
+    // What was left for later is shown now.
+    if (soon === null || !LOOKED_AT.includes(page)) return;
+    clearTimeout(soon);
+    soon = null;
+    void refresh();
+  });
+  const stops = [onChanges(refreshVideos), onLive(refreshVideos), looked];
   return () => {
     for (const stop of stops) stop();
   };
