@@ -127,6 +127,7 @@ def test_cuts_are_confirmed_removed_added_and_moved_by_keys(person: Come, film: 
     expect(page.locator("[data-frames]")).to_contain_text("60 (20")
     press(page, "]", "Alt+Shift+ArrowRight", "Alt+ArrowLeft", "Enter")
     wait_for(lambda: seen.cuts(video_id) == [20, 89], "the move of the cut after")
+    seen.saved(page)
     press(page, "u")
     wait_for(lambda: seen.cuts(video_id) == [20, 80], "the cut where it was")
     seen.saved(page)

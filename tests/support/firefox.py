@@ -38,7 +38,8 @@ class Firefox:
         self._received = b""
         self._asked = 0
         self._read()
-        self.ask("WebDriver:NewSession", {"strictFileInteractability": True})
+        # A film that is slow to come delays a page's load event: a page is open once it is read.
+        self.ask("WebDriver:NewSession", {"pageLoadStrategy": "eager"})
 
     def ask(self, command: str, parameters: dict[str, Any] | None = None) -> Any:
         """Send a command and wait for its answer.
@@ -55,7 +56,7 @@ class Firefox:
         return result
 
     def go(self, address: str) -> None:
-        """Open an address, and wait until it is loaded."""
+        """Open an address, and wait until its page is read."""
         self.ask("WebDriver:Navigate", {"url": address})
 
     def look(self, script: str) -> Any:

@@ -267,10 +267,11 @@ class Desk {
     if (!clip) return false;
     const line = this.#line("cut", clip, `${wish.operation === "add" ? "added at" : wish.operation === "move" ? `${wish.frame} to` : wish.operation} ${wish.to ?? wish.frame}`);
     const { key, outcome } = tell<CutsChanged>(`/api/videos/${clip.video_id}/cuts`, wish, `cut at frame ${wish.frame} of ${nameOf(clip)}`, { video: clip.video_id });
-    const said = await outcome;
-    this.#settled(line, said, () => {});
-    if (said.kind !== "done") return false;
+    // At once: an undo that is pressed before the answer means this, and not what was decided before.
     this.#remember({ key, word: "cut", clips: [], at: Date.now() });
+    const said = await outcome;
+    this.#settled(line, said, () => this.#forget(key));
+    if (said.kind !== "done") return false;
     this.put(said.answer.clips);
     return true;
   }
