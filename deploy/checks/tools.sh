@@ -18,7 +18,7 @@ if ! command -v helm >/dev/null && [ ! -x build/tools/helm ]; then
 fi
 # KEDA's own resource definitions, as validators that run offline.
 if command -v npm >/dev/null && [ ! -d build/tools/keda/node_modules ]; then
-  npm install --silent --no-audit --no-fund --prefix build/tools/keda @kubernetes-models/keda@2.0.0 >/dev/null 2>&1 ||
+  npm install --silent --no-audit --no-fund --prefix build/tools/keda @kubernetes-models/keda@0.4.2 >/dev/null 2>&1 ||
     echo "KEDA's resource definitions cannot be had here: only the fields that the chart may use are checked"
 fi
 if ! command -v podman-compose >/dev/null && [ ! -x build/tools/podman-compose ]; then
