@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 import pytest
-from chromium import browser
+from chromium import browser, installed
 from desk import in_review, send, whole
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, draw_number, render_film
@@ -15,15 +15,16 @@ from playwright.sync_api import Browser, BrowserContext
 from visitor import Person, Seen, new_key
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def any_chromium() -> Iterator[Browser]:
     with browser() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
-def desk(tmp_path_factory: pytest.TempPathFactory, any_chromium: Browser) -> Iterator[Api]:
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A whole desk that makes a film in many short segments."""
+    installed()
     short = {"first_segment_s": "1", "segment_growth": "1", "longest_segment_s": "2"}
     with whole(
         tmp_path_factory.mktemp("desk"), master="false", lease_s="8", upload_part_bytes=str(5 * 1024**2), **short

@@ -20,12 +20,21 @@ _FLAGS = [
 ]
 
 
-@contextmanager
-def browser() -> Iterator[Browser]:
-    """A browser of its own; skips the test where the machine has none."""
+def installed() -> str:
+    """Where the browser is; skips the test where the machine has none."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not path:
         pytest.skip("NO BROWSER: install chromium to test the pages")
+    return path
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A browser of its own; skips the test where the machine has none.
+
+    Not for a whole session: while it is there a loop runs in this thread, and tests that run one of their own cannot.
+    """
+    path = installed()
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=_FLAGS)
         try:

@@ -112,7 +112,7 @@ export class Player {
   toggle(): void {
     const video = this.pool.current;
     if (!video) return;
-    if (this.playing.value) this.pause();
+    if (this.#moves(video)) this.pause();
     else {
       this.#end();
       this.#setSpeed(1);
@@ -128,11 +128,16 @@ export class Player {
     this.playing.value = false;
   }
 
+  /** Whether it goes, also between being told to and the event that says so: two presses may come faster. */
+  #moves(video: HTMLVideoElement): boolean {
+    return this.playing.value || !video.paused;
+  }
+
   /** J and L: in one direction, faster with each press; the other direction begins at 1 again. */
   shuttle(direction: 1 | -1): void {
     const video = this.pool.current;
     if (!video) return;
-    const going = this.playing.value && Math.sign(this.speed.value) === direction;
+    const going = this.#moves(video) && Math.sign(this.speed.value) === direction;
     const at = SPEEDS.indexOf(Math.abs(this.speed.value));
     const speed = direction * (going ? (SPEEDS[Math.min(SPEEDS.length - 1, at + 1)] ?? 1) : 1);
     this.#end();
