@@ -24,6 +24,8 @@ class Span:
     parent: str
     links: tuple[str, ...]
     """Traces that it is linked to."""
+    video: str
+    """The id of the video that it says it is about, or nothing."""
 
 
 @dataclass
@@ -42,7 +44,8 @@ class Collector:
                 for one in scope.spans:
                     links = tuple(link.trace_id.hex() for link in one.links)
                     ids = (one.trace_id.hex(), one.span_id.hex(), one.parent_span_id.hex())
-                    self.spans.append(Span(service, one.name, *ids, links))
+                    video = "".join(a.value.string_value for a in one.attributes if a.key == "video_id")
+                    self.spans.append(Span(service, one.name, *ids, links, video))
 
 
 @contextmanager

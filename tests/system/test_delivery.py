@@ -488,6 +488,7 @@ async def test_a_stage_that_is_still_broken_after_its_rest_gives_one_message_up_
 
     async with worker(bus, objects, settings, handler, work=replace(DOWNLOAD, attempts=1)):
         await until(lambda: count(bus, NIL, "stage.paused"), 2)
+        await until(failures, 1)  # told after the pause
         given_up = await failures()
     await Pauses(bus).set("download", Pause(paused=False, sequence=await bus.last_sequence() + 1))
 

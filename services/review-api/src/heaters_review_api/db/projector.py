@@ -179,8 +179,6 @@ class Projector:
         try:
             async with driver.pipeline(), driver.cursor() as cursor:
                 await cursor.execute("BEGIN")
-                # The stream has all of this: what a crash of the database takes, checkpoint and rows together, is projected again.
-                await cursor.execute("SET LOCAL synchronous_commit = off")
                 await cursor.execute(_MOVE_CHECKPOINT, (last, self.position), prepare=True)
                 for statement in statements:
                     await cursor.execute(statement.sql, statement.parameters, prepare=True)
