@@ -12,7 +12,7 @@ DESK   := services/review-api/ui
 BUILT  := services/review-api/src/heaters_review_api/ui/app/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long reliability check bench lock docs clean images deploy-check images-check audit costs
+.PHONY: help setup demo test test-long test-kills reliability check bench lock docs clean images deploy-check images-check audit costs
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: setup ## every test, against the same real servers (ARGS= for pytest, JOBS
 test-long: setup ## what takes minutes: outages, slow links, kills at random, 10,000 clips reviewed (HEATERS_KILLS=200 HEATERS_SEED=)
 	HEATERS_KILLS=$${HEATERS_KILLS:-200} $(PY) -m pytest -m long $(ARGS)
 	HEATERS_REVIEWERS_CLIPS=$${HEATERS_REVIEWERS_CLIPS:-10000} $(PY) -m pytest tests/system/test_reviewers.py $(ARGS)
+
+test-kills: setup ## kill services at random moments (HEATERS_KILLS=20 HEATERS_SEED=)
+	HEATERS_KILLS=$${HEATERS_KILLS:-20} $(PY) -m pytest -m long tests/faults/test_random_kills.py $(ARGS)
 
 reliability: setup ## try every fault, and write docs/reliability.md from what came of it (KEEP=1 adds to an earlier part)
 	@mkdir -p build

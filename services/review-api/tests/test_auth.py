@@ -10,7 +10,17 @@ from heaters_review_api.app import ROUTES
 OPEN = {"/healthz", "/readyz", "/metrics", "/", "/signin", "/signin/oidc", "/signin/callback"}
 EXAMPLES = {"uuid": "00000000-0000-4000-8000-000000000000", "int": "1", "str": "app.js"}
 NIL = EXAMPLES["uuid"]
-DESK = {"/account", "/grid", "/pipeline", "/failed", "/search", "/timeline", f"/review/{NIL}", f"/timeline/{NIL}", f"/videos/{NIL}"}
+DESK = {
+    "/account",
+    "/grid",
+    "/pipeline",
+    "/failed",
+    "/search",
+    "/timeline",
+    f"/review/{NIL}",
+    f"/timeline/{NIL}",
+    f"/videos/{NIL}",
+}
 """Pages of the review desk: to strangers they are the sign-in page."""
 
 
