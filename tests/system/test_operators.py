@@ -1,12 +1,10 @@
 """What operators type, against the real thing: failures, replays, stories, the doctor, fsck, back-up, restore, erasing."""
 
 import asyncio
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -42,22 +40,6 @@ def heaters_at(home: Path, *words: str, answers: str = "") -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A web site on this machine: its address, and the folder that it serves."""
-    folder = tmp_path_factory.mktemp("site")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", folder
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="module")

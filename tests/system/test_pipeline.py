@@ -1,13 +1,10 @@
 """The main job, on six real services and three real servers."""
 
 import asyncio
-import http.server
-import threading
 import time
 import wave
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
@@ -27,22 +24,6 @@ from heaters_local.views import Failure
 from heaters_media.film import FilmKind, render_film
 from heaters_media.keyframes import count_frames
 from heaters_media.sample import SampleFilm, render_sample
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A web site on this machine: its address, and the folder that it serves."""
-    folder = tmp_path_factory.mktemp("site")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", folder
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="module")
