@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import psutil
 from heaters_contracts.fact import Fact, Told
 from heaters_edges.bus import Bus
 from heaters_local.servers import NatsServer, PostgresServer, S3Server, free_port
@@ -82,6 +83,12 @@ class ReviewProcess:
                 pass
             time.sleep(0.05)
         raise AssertionError(f"review-api is not ready:\n{self.log()[-3000:]}")
+
+    def clients(self) -> set[tuple[str, int]]:
+        """The addresses of those whose connections it holds just now."""
+        if self._process is None:
+            return set()
+        return {tuple(one.raddr) for one in psutil.Process(self._process.pid).net_connections("tcp") if one.raddr}
 
     def kill(self) -> None:
         """As a power cut would."""

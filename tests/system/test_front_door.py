@@ -19,6 +19,7 @@ import httpx
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from desk import wait_for
 from heaters_contracts.fact import decode, tell
 from heaters_contracts.facts import VideoDownloaded
 from heaters_local.cli import heaters
@@ -308,7 +309,8 @@ def test_a_client_that_takes_nothing_of_its_answers_is_let_go(review: ReviewProc
         connection.connect((review.settings.host, review.settings.port))
         sender = threading.Thread(target=send_all, args=(connection, request * times), daemon=True)
         sender.start()
-        time.sleep(PATIENCE_S * 5)
+        wait_for(lambda: connection.getsockname() in review.clients(), "the connection")
+        wait_for(lambda: connection.getsockname() not in review.clients(), "its end")
         taken = rest_of(connection)
         sender.join(10)
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ from heaters_review_api.app import ROUTES
 from heaters_review_api.db.leases import Leases
 from heaters_review_api.decisions import Decisions
 from heaters_review_api.orders import Orders, order
+from heaters_review_api.telling import Refused
 
 
 async def post(desk: Any, path: str, body: Any = None, *, key: str | None = None) -> Any:
@@ -73,6 +76,21 @@ class Dies:
         if self.left == 0:
             raise BusError("killed")
         self.left -= 1
+        return await self._bus.publish(told, expect=expect)
+
+    async def last_sequence(self) -> int:
+        return int(await self._bus.last_sequence())
+
+
+class Overtaken:
+    """A bus before whose first fact somebody else is faster."""
+
+    def __init__(self, bus: Any, faster: Callable[[], Awaitable[Any]]) -> None:
+        self._bus, self._faster = bus, [faster]
+
+    async def publish(self, told: Any, *, expect: int | None = None) -> Any:
+        if self._faster:
+            await self._faster.pop()()
         return await self._bus.publish(told, expect=expect)
 
     async def last_sequence(self) -> int:
@@ -225,6 +243,35 @@ async def test_a_selection_against_which_a_rule_stands_decides_nothing(desk: Any
     assert answer.json()["rule"] == "verdict_is_new"
     assert [c["clip"] for c in answer.json()["clips"]] == [str(clips[1])]
     assert (await shown(desk, clips[0]))["state"] == "pending_review"
+
+
+async def test_a_selection_in_which_somebody_was_faster_decides_the_rest_and_names_what_is_left_out(
+    desk: Any, film: Any, ben: Decisions
+) -> None:
+    mine, hers = film.clip_id(0, 30), film.clip_id(30, 120)
+    app = desk.application
+    faster = partial(ben.decide, hers, "skip", by="ben", idempotency_key=uuid4().hex)
+    slower = Decisions(Overtaken(app.bus, faster), app.desk.queries, app.passed, timeout_s=10)
+
+    made = await slower.decide_all([mine, hers], "skip", by="local", idempotency_key=uuid4().hex)
+
+    assert made.clip_ids == (mine,)
+    assert [(one.clip_id, one.refusal.rule) for one in made.refused] == [(hers, "verdict_is_new")]
+    assert await told_types(desk, film) == ["clip.skipped", "clip.skipped"]
+
+
+async def test_a_selection_in_which_somebody_was_faster_everywhere_is_refused(
+    desk: Any, film: Any, ben: Decisions
+) -> None:
+    hers = film.clip_id(0, 30)
+    app = desk.application
+    faster = partial(ben.decide, hers, "skip", by="ben", idempotency_key=uuid4().hex)
+    slower = Decisions(Overtaken(app.bus, faster), app.desk.queries, app.passed, timeout_s=10)
+
+    with pytest.raises(Refused, match="skipped by ben already"):
+        await slower.decide_all([hers], "skip", by="local", idempotency_key=uuid4().hex)
+
+    assert await told_types(desk, film) == ["clip.skipped"]
 
 
 async def test_a_selection_key_means_one_selection(desk: Any, film: Any) -> None:

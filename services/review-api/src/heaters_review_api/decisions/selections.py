@@ -1,5 +1,6 @@
 """One verdict on several clips, undone as one."""
 
+from collections import deque
 from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
@@ -30,7 +31,7 @@ class SelectionDecisions(Deciding):
 
         Raises:
             NoSuchClip: one of them is none.
-            Refused: as above, or the key was used for something else.
+            Refused: as above, or somebody has decided on every one of them meanwhile, or the key was used for something else.
         """
         wanted = list(dict.fromkeys(clip_ids))
         decision = ids.decision_id(by, idempotency_key)
@@ -52,6 +53,8 @@ class SelectionDecisions(Deciding):
         if last:
             await self._teller.shown(last)
         without = {one.clip_id for one in refused}
+        if len(without) == len(wanted):
+            raise Refused(_several(refused, len(wanted)), clips=refused)
         return Selected(decision, tuple(id_ for id_ in wanted if id_ not in without), tuple(refused))
 
     async def _decide_in_video(
@@ -67,25 +70,28 @@ class SelectionDecisions(Deciding):
             original = original_of(await self._queries.video(video_id))
             ends = [one.clip.end_frame for one in todo]
             segments = await self._queries.segments(video_id, todo[0].clip.start_frame, max(ends))
-        last, version = 0, todo[0].version
-        for one in todo:
-            clip = one.clip
-            for _ in range(TRIES):
-                fact = verdict_fact(clip, verdict, by, key, segments, decision, original)
-                try:
-                    last = version = await self._teller.say(Wish(fact, video_id, one.lane, version))
-                    break
-                except Stale:
-                    await self._teller.catch_up()
-                    (again,) = await self._clips([clip.id])
-                    clip, version = again.clip, again.version
-                    if (await self._queries.clip_and_decision(clip.id, key))[1] is not None:
-                        break
-                    if (refusal := rules.refusal(clip, verdict)) is not None:
-                        lost.append(RefusedClip(clip.id, refusal))
-                        break
+        left, last, version, tries = deque(todo), 0, todo[0].version, 0
+        while left:
+            one = left[0]
+            if (refusal := rules.refusal(one.clip, verdict)) is not None:
+                lost.append(RefusedClip(left.popleft().clip.id, refusal))
+                continue
+            fact = verdict_fact(one.clip, verdict, by, key, segments, decision, original)
+            try:
+                last = version = await self._teller.say(Wish(fact, video_id, one.lane, version))
+            except Stale:
+                # Whoever was faster may have decided on any of those that are left, so all of them are looked at again.
+                tries += 1
+                if tries == TRIES:
+                    restless = self._teller.restless().refusal
+                    return last, lost + [RefusedClip(one.clip.id, restless) for one in left]
+                await self._teller.catch_up()
+                told = {row.clip_id for row in await self._queries.decision_rows(decision)}
+                left = deque(await self._clips([one.clip.id for one in left if one.clip.id not in told]))
+                version = left[0].version if left else version
             else:
-                lost.append(RefusedClip(clip.id, self._teller.restless().refusal))
+                left.popleft()
+                tries = 0
         return last, lost
 
 
