@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -258,6 +258,66 @@ async def test_a_killed_postgres_under_two_review_apis_takes_nothing_that_was_an
     outcome(
         "kill -9 of Postgres under two review-apis",
         expected=[*answered, *await facts_told(review)],
+        found=[*shown, *await facts_kept(review)],
+        recovered_s=recovered_s,
+    )
+    assert await disagreements(review) == []
+
+
+async def test_a_projector_that_is_frozen_and_holds_its_lock_is_replaced_by_another(
+    review: ReviewProcess, outcome: Outcome
+) -> None:
+    """Its connection lives on, and the lock with it: nobody but who waits for it can see that nothing moves any more."""
+    film, late = ToldFilm("before the frost", clips=6), ToldFilm("in the frost", clips=6)
+    await review.tell(film.facts())
+    await until_shown(review)
+    other = f"127.0.0.1:{free_port()}"
+    second = await asyncio.create_subprocess_exec(
+        *review.command(), env=review.environment() | {"HEATERS_LISTEN": other}, stderr=asyncio.subprocess.DEVNULL
+    )
+    answers: list[str] = []
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://{other}", headers=review.signed, trust_env=False, timeout=30
+        ) as client:
+
+            async def it_is_ready() -> bool:
+                try:
+                    return (await client.get("/readyz")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await until(it_is_ready, "the second review-api")
+            review.freeze()
+            frozen = time.monotonic()
+            await review.tell(late.facts())
+            for span in film.spans():
+                clip = ids.clip_id(film.id, film.source.key, film.source.bytes, span)
+                key = {"Idempotency-Key": f"frost {clip}"}
+
+                async def it_is_answered(clip: UUID = clip, key: dict[str, str] = key) -> bool:
+                    answer = await client.post(f"/api/clips/{clip}/verdict", json={"verdict": "skip"}, headers=key)
+                    return answer.status_code == 200
+
+                await until(it_is_answered, "a verdict in the frost")
+                answers.append(f"{clip} review_skipped")
+            recovered_s = time.monotonic() - frozen
+            review.thaw()
+            await review.tell(ToldFilm("after the frost", clips=6).facts())
+            await until_shown(review)
+            async with review.client() as thawed:
+                shown = [
+                    f"{clip['id']} {clip['state']}"
+                    for clip in (await thawed.get(f"/api/videos/{film.id}")).json()["clips_list"]
+                ]
+    finally:
+        review.thaw()
+        second.terminate()
+        await asyncio.wait_for(second.wait(), 20)
+
+    outcome(
+        "a projector that is frozen (SIGSTOP) and holds its lock",
+        expected=[*answers, *await facts_told(review)],
         found=[*shown, *await facts_kept(review)],
         recovered_s=recovered_s,
     )

@@ -90,6 +90,16 @@ class ReviewProcess:
             return set()
         return {tuple(one.raddr) for one in psutil.Process(self._process.pid).net_connections("tcp") if one.raddr}
 
+    def freeze(self) -> None:
+        """It stands still, and its connections live on."""
+        if self._process:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """As a power cut would."""
         if self._process:

@@ -1,12 +1,15 @@
 """Advisory locks of the database, by name: each number is taken by one purpose only."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
 from psycopg.rows import TupleRow
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+log = logging.getLogger(__name__)
 
 MIGRATION = 0x48454154_00000001
 """Held while migrations run."""
@@ -18,6 +21,16 @@ EMBEDDINGS = 0x48454154_00000004
 """Held by the one replica that asks for embeddings that are lacking."""
 
 _LOOK_S = 1.0
+_FROZEN_S = 15.0
+"""Whoever holds a lock says something every second. One who has not for so long is frozen, or cut off: the lock is taken from it."""
+_END_THE_FROZEN = """
+    WITH frozen AS MATERIALIZED (
+        SELECT a.pid, host(a.client_addr) AS address FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = %s
+        AND a.datname = current_database() AND a.state_change < clock_timestamp() - make_interval(secs => %s)
+    )
+    SELECT pid, address FROM frozen WHERE pg_terminate_backend(pid)
+"""
 ANSWER_S = 5.0
 """A database that has not answered a trifle by then is lost: the machine that it ran on may be gone without a word."""
 
@@ -39,7 +52,8 @@ async def held(engine: AsyncEngine, lock: int, *, wait: bool) -> AsyncIterator[b
     Args:
         engine: names the database.
         lock: which one.
-        wait: until it is free; else the context says whether it is held.
+        wait: until it is free; else the context says whether it is held. A holder that is frozen is parted from it, for the next who comes:
+            what a lock guards must be safe against one that thaws, and does not know yet.
 
     Raises:
         LockLost: out of the context, which is cancelled, once the connection that holds the lock has ended.
@@ -50,10 +64,19 @@ async def held(engine: AsyncEngine, lock: int, *, wait: bool) -> AsyncIterator[b
         else:
             answer = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,))).fetchone()
             if not (answer and answer[0]):
+                await _end_the_frozen(connection, lock)
                 yield False
                 return
         async with _watched(connection):
             yield True
+
+
+async def _end_the_frozen(connection: psycopg.AsyncConnection[TupleRow], lock: int) -> None:
+    for pid, address in await (await connection.execute(_END_THE_FROZEN, (lock, _FROZEN_S))).fetchall():
+        log.error(
+            "a lock was taken from who held it, and was frozen",
+            extra={"lock": lock, "backend": pid, "address": address},
+        )
 
 
 @asynccontextmanager

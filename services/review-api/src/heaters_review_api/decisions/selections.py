@@ -86,9 +86,10 @@ class SelectionDecisions(Deciding):
                     restless = self._teller.restless().refusal
                     return last, lost + [RefusedClip(one.clip.id, restless) for one in left]
                 await self._teller.catch_up()
+                again = await self._clips([one.clip.id for one in left])
+                # Looked up after the clips: else one that another replica decides under this very key would stand against itself.
                 told = {row.clip_id for row in await self._queries.decision_rows(decision)}
-                left = deque(await self._clips([one.clip.id for one in left if one.clip.id not in told]))
-                version = left[0].version if left else version
+                left, version = deque(one for one in again if one.clip.id not in told), again[0].version
             else:
                 left.popleft()
                 tries = 0
