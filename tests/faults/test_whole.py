@@ -299,7 +299,7 @@ def test_a_network_cut_between_all_services_and_all_servers_loses_nothing(runnin
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("weather", [Weather.SILENT, Weather.SLOW], ids=str)
+@pytest.mark.parametrize("weather", [Weather.REFUSING, Weather.SILENT, Weather.SLOW], ids=str)
 def test_a_network_spoilt_for_a_minute_loses_nothing(running: Running, outcome: Outcome, weather: Weather) -> None:
     spoil(running, outcome, weather, lasts_s=60)
 
@@ -324,7 +324,7 @@ def spoil(running: Running, outcome: Outcome, weather: Weather, *, lasts_s: floa
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("weather", [Weather.CUTTING, Weather.UNAVAILABLE, Weather.LYING], ids=str)
+@pytest.mark.parametrize("weather", [Weather.REFUSING, Weather.CUTTING, Weather.UNAVAILABLE, Weather.LYING], ids=str)
 def test_a_store_in_bad_weather_for_a_whole_outage_loses_nothing(
     running: Running, outcome: Outcome, weather: Weather
 ) -> None:
