@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from desk import wait_for
 from heaters_local.client import Api
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from visitor import Person, Seen, press
 
 pytestmark = pytest.mark.browser
@@ -148,15 +148,69 @@ def test_the_timeline_is_worked_by_keys(person: Come, film: Film, seen: Seen) ->
     press(page, "Enter")
     wait_for(lambda: seen.cuts(video_id) == [38, 80], "the move")
     press(page, "Escape", "Home", "Shift+ArrowRight", "b")
-    wait_for(lambda: seen.cuts(video_id) == [10, 38, 80], "the new cut")
+    expect(page.locator("[data-cut='10']")).to_have_attribute("data-chosen", "true")
     press(page, "Backspace")
-    wait_for(lambda: seen.cuts(video_id) == [38, 80], "the removal")
+    expect(page.locator("[data-cut='10']")).to_have_count(0)
+    seen.saved(page)
+    assert seen.cuts(video_id) == [38, 80]
     press(page, "End", "+", "+", "+")
     expect(sliders).to_have_count(0)
     press(page, "-", "-", "-")
     expect(sliders).to_have_count(2)
     press(page, "u", "u", "u")
     wait_for(lambda: seen.cuts(video_id) == [40, 80], "all taken back")
+
+
+def test_a_cut_on_the_line_is_there_before_the_server_knows(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(3, 40)
+    page = person().look(f"/timeline/{video_id}")
+    sliders = page.get_by_role("slider")
+    expect(sliders).to_have_count(2, timeout=20_000)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/cuts", hold)
+
+    press(page, "Home", "Shift+ArrowRight", "b")
+    expect(page.locator("[data-cut='10']")).to_have_attribute("data-chosen", "true")
+    press(page, "Alt+ArrowRight", "Enter", "]", "Backspace")
+    expect(page.locator("[data-cut='11']")).to_have_count(1)
+    expect(sliders).to_have_count(2)
+    assert seen.cuts(video_id) == [40, 80]
+    (first,) = held
+    first.continue_()
+    page.unroute("**/cuts")
+    seen.saved(page)
+
+    assert seen.cuts(video_id) == [11, 80]
+    expect(sliders).to_have_count(2)
+    expect(page.locator("[data-cut='11']")).to_have_count(1)
+
+
+def test_a_cut_on_the_line_that_is_refused_is_taken_back_with_the_reason(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(3, 40)
+    page = person().look(f"/timeline/{video_id}")
+    sliders = page.get_by_role("slider")
+    expect(sliders).to_have_count(2, timeout=20_000)
+
+    press(page, "]", "ArrowRight", "ArrowRight", "b")
+
+    expect(page.get_by_role("alert")).to_contain_text("A cut at frame 42 would leave clips of 2 and 38 frames")
+    expect(sliders).to_have_count(2)
+    expect(page.locator("[data-cut='40']")).to_have_attribute("data-chosen", "true")
+    assert seen.cuts(video_id) == [40, 80]
+
+
+def test_a_key_right_after_a_cut_judges_what_comes_of_it(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(2, 40)
+    page = person().review(video_id)
+
+    press(page, "Home", "Shift+ArrowRight", "b", "s", "x")
+    seen.saved(page)
+
+    assert seen.states(video_id) == {0: "review_skipped", 10: "review_archived", 40: "pending_review"}
 
 
 def test_a_stack_is_shown_before_one_verdict_takes_it(person: Come, film: Film, seen: Seen) -> None:

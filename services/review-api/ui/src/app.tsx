@@ -142,8 +142,8 @@ function Figures() {
     const timer = setInterval(() => (now.value = Date.now()), 5000);
     return () => clearInterval(timer);
   }, []);
-  desk.doneCount.value;
-  const rate = desk.rate(Math.max(now.value, Date.now()));
+  desk.rate.count.value;
+  const rate = desk.rate.perMinute(Math.max(now.value, Date.now()));
   const saving = outbox.count.value;
   return (
     <span class="figures">

@@ -119,6 +119,20 @@ describe("what was decided is sent in order, under one key each, until it is ans
     expect(bodies).toEqual([{ verdict: "skip" }, { decision: "d-1" }]);
   });
 
+  test("an undo of what was refused takes back nothing else", async () => {
+    const sent: string[] = [];
+    const box = new Outbox(shelf(), "box", () => {}, async (wish) => {
+      sent.push(wish.path);
+      throw new Refused(409, { detail: "It is a file already." });
+    });
+    const cut = box.put("/cuts", {}, "cut");
+
+    const undo = await box.put("/undo", {}, "undo", { of: cut.key }).outcome;
+
+    expect(sent).toEqual(["/cuts"]);
+    expect(undo.kind === "refused" && undo.problem.message).toContain("nothing to undo");
+  });
+
   test("after a reload the same is sent under the same key", async () => {
     const keeper = shelf();
     const never = new Outbox(keeper, "box", () => {}, () => new Promise(() => {}));

@@ -42,6 +42,7 @@ export class Outbox {
   #wishes: Wish[] = [];
   readonly #waiting = new Map<string, (outcome: Outcome<never>) => void>();
   readonly #decisions = new Map<string, string>();
+  readonly #refused = new Set<string>();
   readonly #keeper: Keeper;
   readonly #name: string;
   readonly #send: Sender;
@@ -123,6 +124,8 @@ export class Outbox {
   async #fly(wish: Wish): Promise<void> {
     this.#flying.add(wish.key);
     try {
+      // Without a decision of its own the server would turn round another one.
+      if (wish.of && this.#refused.has(wish.of)) throw new Refused(409, { detail: "What this was to take back was refused itself: there is nothing to undo." });
       const decision = wish.of ? this.#decisions.get(wish.of) : undefined;
       const answer = await this.#send(decision ? { ...wish, body: { ...wish.body, decision } } : wish);
       this.#settle(wish, { kind: "done", answer: answer as never });
@@ -148,6 +151,7 @@ export class Outbox {
     this.#faults.delete(wish.key);
     this.#wishes = this.#wishes.filter((other) => other !== wish);
     this.#keep();
+    if (outcome.kind === "refused") this.#refused.add(wish.key);
     const said = outcome.kind === "done" ? (outcome.answer as { decision?: string } | undefined) : undefined;
     if (said?.decision) this.#decisions.set(wish.key, said.decision);
     const waiting = this.#waiting.get(wish.key);

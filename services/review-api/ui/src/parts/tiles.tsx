@@ -8,7 +8,7 @@ import { lengthText } from "../lib/time";
 import { all, NONE, only, ranged, toggled, type Selection } from "../lib/selection";
 import { layout, neighbour, visible } from "../lib/virtual";
 import { clipOf, lookAt } from "../state/clips";
-import { nameOf } from "../state/desk";
+import { nameOf } from "../state/words";
 import { useActions } from "../state/actions";
 import { Frame, stateOf } from "./bits";
 import { Icon } from "./icons";

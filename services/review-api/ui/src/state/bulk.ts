@@ -2,9 +2,10 @@
 
 import type { Grouped, SelectionDecided, Verdict } from "../api/types";
 import { keepClips } from "./clips";
-import { desk, PAST } from "./desk";
+import { desk } from "./desk";
 import { tell } from "./sending";
 import { say } from "./toasts";
+import { PAST } from "./words";
 
 export const MOST = 1000;
 

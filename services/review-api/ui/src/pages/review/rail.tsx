@@ -8,9 +8,10 @@ import { lengthOf, spanOf } from "../../lib/time";
 import { Button } from "../../parts/bits";
 import { Icon } from "../../parts/icons";
 import { chordsOf } from "../../state/actions";
-import { desk, nameOf, PAST } from "../../state/desk";
+import { desk } from "../../state/desk";
 import { set, settings, type Settings } from "../../state/me";
 import { pathOf } from "../../state/route";
+import { nameOf, PAST } from "../../state/words";
 import type { Chosen } from "./review";
 import { DOUBT } from "./strips";
 
@@ -208,13 +209,13 @@ function Last() {
   return (
     <section class="card last" aria-labelledby="last-title">
       <h2 id="last-title">Last verdicts</h2>
-      {desk.lines.value.length === 0 && (
+      {desk.lines.shown.value.length === 0 && (
         <p class="quiet">
           None yet. One key is one verdict, and any of them is taken back with <kbd>U</kbd>. <kbd>?</kbd> shows all keys.
         </p>
       )}
       <ol class="lines">
-        {desk.lines.value.map((line) => (
+        {desk.lines.shown.value.map((line) => (
           <li key={line.id} class="line" data-state={line.state} data-tone={line.state === "refused" ? "failed" : line.word}>
             <Icon name={line.state === "refused" ? "failed" : line.word} />
             <span class="word">{line.state === "refused" ? "refused" : PAST[line.word]}</span>

@@ -4,6 +4,7 @@ import { effect, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { send } from "../../api/client";
 import type { Actions, Clip } from "../../api/types";
+import type { CutWish } from "../../lib/cuts";
 import { afterPaint, hurry, whenQuiet } from "../../lib/hurry";
 import { Button, Notice } from "../../parts/bits";
 import { Player } from "../../player/player";
@@ -30,6 +31,8 @@ export interface Chosen {
   to: number;
   /** Where it may go, once the server has said so. */
   room: [number, number] | null;
+  /** Whether it is on its way to there: it stays as it is shown until that is settled. */
+  sent?: boolean;
 }
 
 export function ReviewPage() {
@@ -124,37 +127,42 @@ export function ReviewPage() {
   const move = (frames: number) => (): void => {
     if (!chosen.value) choose("in");
     const now = chosen.value;
-    if (!now) return;
+    if (!now || now.sent) return;
     const [low, high] = now.room ?? [1, Number.MAX_SAFE_INTEGER];
     chosen.value = { ...now, to: Math.min(high, Math.max(low, now.to + frames)) };
   };
 
+  const change = (now: Chosen, wish: CutWish): void => {
+    const sent = { ...now, sent: true };
+    chosen.value = sent;
+    void desk.cut(wish).then(() => {
+      if (chosen.value === sent) chosen.value = null;
+    });
+  };
+
   const commit = (): void => {
     const now = chosen.value;
-    if (!now || now.to === now.frame) return;
-    chosen.value = null;
-    void desk.cut({ operation: "move", frame: now.frame, to: now.to });
+    if (now && !now.sent && now.to !== now.frame) change(now, { operation: "move", frame: now.frame, to: now.to });
   };
 
-  const onCut = (operation: "remove" | "confirm") => (): void => {
+  const onCut = (operation: "remove" | "confirm"): void => {
     const now = chosen.value;
-    if (!now) {
-      say("refused", `Choose a cut first, with [ or ], then ${operation} it.`);
-      return;
-    }
-    chosen.value = null;
-    void desk.cut({ operation, frame: now.frame });
+    if (!now) say("refused", `Choose a cut first, with [ or ], then ${operation} it.`);
+    else if (!now.sent) change(now, { operation, frame: now.frame });
   };
+
+  /** A key for what comes of the cuts that are on their way. */
+  const next = (run: () => void) => () => desk.afterCut(run);
 
   useActions({
-    approve: () => hurry(() => desk.decide("approve")),
-    skip: () => hurry(() => desk.decide("skip")),
-    archive: () => hurry(() => desk.decide("archive")),
-    group: () => hurry(() => desk.group("next")),
-    group_previous: () => hurry(() => desk.group("previous")),
-    repeat: () => hurry(() => desk.repeat()),
-    undo: () => hurry(() => desk.undo()),
-    redo: () => hurry(() => desk.redo()),
+    approve: next(() => hurry(() => desk.decide("approve"))),
+    skip: next(() => hurry(() => desk.decide("skip"))),
+    archive: next(() => hurry(() => desk.decide("archive"))),
+    group: next(() => hurry(() => desk.group("next"))),
+    group_previous: next(() => hurry(() => desk.group("previous"))),
+    repeat: next(() => hurry(() => desk.repeat())),
+    undo: next(() => hurry(() => desk.undo())),
+    redo: next(() => hurry(() => desk.redo())),
     tags: () => (writing.value = "tags"),
     note: () => (writing.value = "note"),
     play: with_((now) => now.toggle()),
@@ -175,19 +183,19 @@ export function ReviewPage() {
       now.pause();
       void desk.cut({ operation: "add", frame });
     }),
-    cut_remove: onCut("remove"),
-    cut_confirm: onCut("confirm"),
-    cut_previous: () => choose("in"),
-    cut_next: () => choose("out"),
-    cut_back: move(-1),
-    cut_forth: move(1),
-    cut_ten_back: move(-10),
-    cut_ten_forth: move(10),
-    commit,
-    cancel: () => {
+    cut_remove: next(() => onCut("remove")),
+    cut_confirm: next(() => onCut("confirm")),
+    cut_previous: next(() => choose("in")),
+    cut_next: next(() => choose("out")),
+    cut_back: next(move(-1)),
+    cut_forth: next(move(1)),
+    cut_ten_back: next(move(-10)),
+    cut_ten_forth: next(move(10)),
+    commit: next(commit),
+    cancel: next(() => {
       chosen.value = null;
       writing.value = null;
-    },
+    }),
     similar: () => clip.value && go(pathOf("search", null, { like: clip.value.id })),
   });
 
@@ -216,7 +224,7 @@ export function ReviewPage() {
         <Row />
         <Verdicts />
       </section>
-      <Rail writing={writing} chosen={chosen} onCut={(operation) => onCut(operation)()} onCommit={commit} />
+      <Rail writing={writing} chosen={chosen} onCut={onCut} onCommit={commit} />
     </main>
   );
 }
@@ -233,7 +241,7 @@ function useFlash(): string | undefined {
     let timer: ReturnType<typeof setTimeout> | null = null;
     return effect(() => {
       const now = desk.flash.value;
-      desk.doneCount.value;
+      desk.rate.count.value;
       if (!now) return;
       word.value = now;
       if (timer) clearTimeout(timer);

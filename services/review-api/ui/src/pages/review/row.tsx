@@ -4,7 +4,8 @@ import type { Clip } from "../../api/types";
 import { lengthText } from "../../lib/time";
 import { Frame } from "../../parts/bits";
 import { Icon } from "../../parts/icons";
-import { desk, nameOf, PAST, type Word } from "../../state/desk";
+import { desk } from "../../state/desk";
+import { nameOf, PAST, type Word } from "../../state/words";
 
 const BEFORE = 2;
 const AFTER = 5;

@@ -5,6 +5,13 @@ import { frameAt, type View } from "../../lib/view";
 
 export type Sheets = Storyboard["items"];
 
+export interface Waveform {
+  start: number;
+  end: number;
+  frames_per_peak: number;
+  peaks: (number | null)[];
+}
+
 export interface Tones {
   line: string;
   text: string;
@@ -110,7 +117,7 @@ export function drawWave(
   widthPx: number,
   heightPx: number,
   view: View,
-  wave: { start: number; frames_per_peak: number; peaks: (number | null)[] } | null,
+  wave: Waveform | null,
   tones: Tones,
 ): void {
   const paint = context(canvas, widthPx, heightPx);

@@ -1,0 +1,79 @@
+// The clips that are held here, for nobody else to get them: taken, kept by a sign of life, and handed back.
+
+import { get, newKey, send } from "../api/client";
+import type { Clip, ClipIds, Handed } from "../api/types";
+
+const FIRST_BEAT_MS = 10_000;
+const TAKING = "heaters.taking";
+
+export class Leases {
+  readonly #held = new Set<string>();
+  #leaseS = 90;
+
+  /** Keep what is held from now on, and hand it back when the page is left. */
+  start(): void {
+    const beat = (): void => {
+      if (this.#held.size) send("POST", "/api/queue/heartbeat", {}, newKey()).catch(() => {});
+      setTimeout(beat, (this.#leaseS * 1000) / 3);
+    };
+    setTimeout(beat, FIRST_BEAT_MS);
+    // A beacon is sent even by a page that is being closed.
+    addEventListener("pagehide", () => this.#held.size && navigator.sendBeacon("/api/queue/leave", [...this.#held].join(" ")));
+  }
+
+  /** Ask for clips. They are held once `hold` says so. */
+  async take(order: string, limit: number, video: string | null): Promise<Handed> {
+    const handed = await send<Handed>("POST", "/api/queue/next", { order, limit, video }, takeKey());
+    taken();
+    this.#leaseS = handed.lease_s;
+    return handed;
+  }
+
+  hold(clips: readonly Clip[]): void {
+    for (const clip of clips) this.#held.add(clip.id);
+  }
+
+  /** A verdict ends a clip's lease by itself. */
+  end(clip: string): void {
+    this.#held.delete(clip);
+  }
+
+  release(clips: readonly string[]): void {
+    if (!clips.length) return;
+    for (const clip of clips) this.#held.delete(clip);
+    send("POST", "/api/queue/release", { clips }, newKey(), { keepalive: true }).catch(() => {});
+  }
+
+  releaseAll(): void {
+    this.release([...this.#held]);
+  }
+
+  /** Hand back all that this person holds, on whichever page. */
+  async releaseEverywhere(): Promise<void> {
+    await send("POST", "/api/queue/release", { clips: null }, newKey()).catch(() => {});
+  }
+}
+
+/** How many clips of one video wait for a verdict, whoever holds them. */
+export async function pendingOf(video: string): Promise<number> {
+  return (await get<ClipIds>("/api/clips/ids", { video, state: "pending_review", limit: 1000 })).ids.length;
+}
+
+/** The key of what is being taken: a page that was left before the answer came asks again for the very same clips. */
+function takeKey(): string {
+  try {
+    const key = sessionStorage.getItem(TAKING) ?? newKey();
+    sessionStorage.setItem(TAKING, key);
+    return key;
+  } catch {
+    return newKey();
+  }
+}
+
+function taken(): void {
+  try {
+    sessionStorage.removeItem(TAKING);
+  } catch {
+    // Nothing was kept.
+  }
+}
