@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from heaters_contracts.objects import ObjectRef
+from heaters_edges import job as jobs
 from heaters_edges.failure import MissingObject, Unavailable, WrongObject
 from heaters_edges.objects import Objects
 from heaters_edges.remote import BLOCK_BYTES, Address, RemoteFile
@@ -93,6 +94,17 @@ async def test_a_large_object_that_the_node_lacks_is_read_by_parts_and_the_ledge
 
     assert not scratch.exists()
     assert not (tmp_path / "cache" / "objects" / ref.key).exists()
+
+
+async def test_a_job_that_has_no_time_left_reads_until_it_is_ended(
+    bucket: S3Store, ref: ObjectRef, tmp_path: Path
+) -> None:
+    jobs.begin(jobs.Job("preprocess", deadline_s=-1000, memory_bytes=1 << 30))
+    objects = Objects(bucket, tmp_path / "cache", limit_bytes=1 << 30)
+
+    async with objects.readable(ref, parts_from_bytes=SIZE) as source:
+        with source.open("rb") as opened:
+            assert opened.read(4) == CONTENT[:4]
 
 
 async def test_what_the_node_holds_and_what_is_small_is_a_file(bucket: S3Store, ref: ObjectRef, tmp_path: Path) -> None:

@@ -141,7 +141,8 @@ class Objects:
         """
         address = None
         if ref.bytes >= parts_from_bytes and not (self._files / ref.key).exists():
-            expires_s = int(min(jobs.current().left_s + 60, _LONGEST_SIGNED_S))
+            left_s = max(0.0, jobs.current().left_s)
+            expires_s = int(min(left_s + 60, _LONGEST_SIGNED_S))
             address = self.store.address(ref.key, expires_s=expires_s)
         if address is None:
             async with self.local(ref) as (path,):

@@ -7,6 +7,7 @@ cache, for a part's hash cannot be checked against the whole's.
 
 import io
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ _MOST_BLOCKS = 16
 _TIMEOUT = urllib3.Timeout(connect=5, read=60)
 _TRIES = urllib3.Retry(total=3, redirect=False, status_forcelist=(500, 502, 503, 504), backoff_factor=0.5)
 _PARTIAL, _FORBIDDEN, _GONE = 206, 403, 404
+_CODE = re.compile(rb"<Code>(\w{1,100})</Code>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,9 @@ class RemoteFile:
         if answer.status == _FORBIDDEN and b"InvalidObjectState" in answer.data:
             raise Archived(f"{self.name} lies in cold storage")
         if answer.status != _PARTIAL:
-            raise Unavailable(f"the object store refused get_range of {self.name}: status {answer.status}")
+            said = _CODE.search(answer.data)
+            code = said[1].decode("ascii", "replace") if said else "without a reason"
+            raise Unavailable(f"the object store refused get_range of {self.name}: status {answer.status}, {code}")
         whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
         if whole != str(self.size_bytes) or len(answer.data) != end - begin:
             raise WrongObject(
