@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 import psycopg
+from heaters_contracts.objects import ObjectRef
 from heaters_review_api.db.locks import connect
 from pgvector import HalfVector
 from pgvector.psycopg import register_vector_async
@@ -18,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 Vectors = npt.NDArray[np.float32]
 
 DIMENSIONS = 768
+MODEL, STRATEGY = "bench@1", "spread"
+FRAMES = 100
+"""Of each video; each of them is a clip."""
 _LATENT, _PER_CLUSTER, _SPREAD, _NOISE = 48, 200, 0.6, 0.02
 SHARES = {"one": 100, "ten": 10, "half": 2}
 """Tags, and one in how many clips has each, at random."""
@@ -55,8 +59,14 @@ def clip_of(number: int) -> UUID:
     return UUID(hashlib.md5(f"clip {number}".encode(), usedforsecurity=False).hexdigest())
 
 
-async def fill(engine: AsyncEngine, first: int, blocks: Iterator[Vectors]) -> int:
+async def fill(engine: AsyncEngine, frame_table: ObjectRef, first: int, blocks: Iterator[Vectors]) -> int:
     """Put clips with these vectors into the projection, from a number on; their tags follow from their numbers.
+
+    Args:
+        engine: of the database.
+        frame_table: of all videos.
+        first: number of the first clip.
+        blocks: vectors of the clips from there on, some at once.
 
     Returns:
         How many clips there are now.
@@ -67,20 +77,23 @@ async def fill(engine: AsyncEngine, first: int, blocks: Iterator[Vectors]) -> in
         await connection.execute("ALTER TABLE projection.clip DROP CONSTRAINT IF EXISTS clip_live_ones_do_not_overlap")
         await connection.execute("SET synchronous_commit = off")
         for vectors in blocks:
-            await _put(connection, first, vectors)
+            await _put(connection, frame_table, first, vectors)
             first += len(vectors)
         await connection.execute("ANALYZE projection.clip")
         await connection.execute("ANALYZE projection.embedding")
     return first
 
 
-async def _put(connection: psycopg.AsyncConnection[psycopg.rows.TupleRow], first: int, vectors: Vectors) -> None:
+async def _put(
+    connection: psycopg.AsyncConnection[psycopg.rows.TupleRow], frame_table: ObjectRef, first: int, vectors: Vectors
+) -> None:
     last = first + len(vectors)
     await connection.execute(
         "INSERT INTO projection.video (id, state, version, lane, requester, request_id, requested_at, requested_sequence,"
-        " segments_done, failures) SELECT md5('video ' || n)::uuid, 'done', n, 'bulk', 'bench', n::text, now(), n, 0, 0"
+        " segments_done, failures, frames, frame_table)"
+        " SELECT md5('video ' || n)::uuid, 'done', n, 'bulk', 'bench', n::text, now(), n, 0, 0, %s, %s"
         " FROM generate_series(%s::int, %s::int) n ON CONFLICT DO NOTHING",
-        (first // 100, last // 100),
+        (FRAMES, Jsonb(frame_table.model_dump()), first // FRAMES, last // FRAMES),
     )
     await connection.execute(
         "INSERT INTO projection.clip (id, video_id, video_sequence, start_frame, end_frame, state, live, certainty,"
@@ -90,7 +103,7 @@ async def _put(connection: psycopg.AsyncConnection[psycopg.rows.TupleRow], first
         " 0, 'approve', md5('d' || n)::uuid, md5('d' || n)::uuid, 'bench', '2026-01-01'::timestamptz + n * interval '1 second',"
         " array_remove(array[CASE WHEN hashint4(n) %% 100 = 0 THEN 'one' END, CASE WHEN hashint4(n + 1) %% 10 = 0 THEN 'ten' END,"
         " CASE WHEN hashint4(n + 2) %% 2 = 0 THEN 'half' END], NULL), '', md5('o' || n)::uuid, md5('x' || n)::uuid,"
-        """ '{"key": "k", "bytes": 1, "sha256": "0"}', md5('k' || n)::uuid, '[]', md5('e' || n)::uuid, '[]'"""
+        """ jsonb_build_object('key', 'k', 'bytes', 1, 'sha256', repeat('0', 64)), md5('k' || n)::uuid, '[]', md5('e' || n)::uuid, '[]'"""
         " FROM generate_series(%s::int, %s::int) n",
         (first, last - 1),
     )
@@ -104,16 +117,16 @@ async def _put(connection: psycopg.AsyncConnection[psycopg.rows.TupleRow], first
             empty = Jsonb([])
             for n, vector in enumerate(vectors.astype(np.float16), first):
                 id_ = clip_of(n)
-                video = UUID(hashlib.md5(f"video {n // 100}".encode(), usedforsecurity=False).hexdigest())
-                await copy.write_row(
-                    (id_, "bench@1", "spread", video, DIMENSIONS, HalfVector(vector), id_, empty, empty)
-                )
+                video = UUID(hashlib.md5(f"video {n // FRAMES}".encode(), usedforsecurity=False).hexdigest())
+                await copy.write_row((id_, MODEL, STRATEGY, video, DIMENSIONS, HalfVector(vector), id_, empty, empty))
                 if n % 1000 == 0:
                     await asyncio.sleep(0)
 
 
 async def tagged(engine: AsyncEngine, tag: str, clips: int) -> npt.NDArray[np.bool_]:
-    """Which clips, by number, have a tag."""
+    """Which clips, by number, have a tag; all of them where none is named."""
+    if not tag:
+        return np.ones(clips, np.bool_)
     numbers = {clip_of(n): n for n in range(clips)}
     has = np.zeros(clips, np.bool_)
     async with await connect(engine) as connection:

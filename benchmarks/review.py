@@ -12,12 +12,9 @@ With HEATERS_BENCH_KEEP a full database stays in that folder: the next run of th
 import asyncio
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -49,10 +46,10 @@ from pydantic import SecretStr
 from benchmarks._corpus import FRAMES, TICKS_PER_FRAME, TIME_BASE, Film, facts_of, films, stream
 from benchmarks._http import Connection
 from benchmarks._load import load
+from benchmarks._review import TOKEN, client, review_api
 from benchmarks._servers import servers
 from benchmarks.harness import Claim, note, percentile
 
-TOKEN = "a-token-for-benchmarks"  # noqa: S105 - of a server that lives as long as the benchmark
 CLIPS = int(os.environ.get("HEATERS_BENCH_CLIPS", "50000"))
 KEEP = os.environ.get("HEATERS_BENCH_KEEP")
 PROJECTED = 400
@@ -196,43 +193,12 @@ async def _anchor(world: _World, facts: int) -> None:
 # The real process.
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    said = {}
-    for name, value in settings.model_dump(exclude={"lanes"}).items():
-        if value not in (None, ()):
-            said[f"HEATERS_{name.upper()}"] = str(value.get_secret_value() if isinstance(value, SecretStr) else value)
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}
-
-
-@contextmanager
-def _review_api(world: _World) -> Iterator[None]:
-    with (world.folder / "review-api.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "heaters_review_api"], env=_environment(world.settings), stdout=log, stderr=log
-        )
-        try:
-            asyncio.run(_until_ready(world, process))
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(10)
+def _review_api(world: _World) -> AbstractContextManager[None]:
+    return review_api(world.settings, world.folder / "review-api.log")
 
 
 def _client(world: _World) -> Connection:
-    return Connection(world.settings.listen, TOKEN)
-
-
-async def _until_ready(world: _World, process: subprocess.Popen[bytes]) -> None:
-    deadline_s = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline_s:
-        try:
-            async with _client(world) as client:
-                if (await client.ask("GET", "/readyz")).status == 200:
-                    return
-        except OSError:
-            pass
-        await asyncio.sleep(0.2)
-    raise RuntimeError(f"review-api is not ready: {(world.folder / 'review-api.log').read_text()[-3000:]}")
+    return client(world.settings)
 
 
 async def _until_projected(world: _World) -> None:
