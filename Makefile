@@ -7,6 +7,10 @@ UV     := $(VENV)/bin/uv
 # uv reads no pip configuration; where pip knows a folder of wheels, uv is told of it.
 export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
 PACKAGES := $(wildcard libs/*) $(wildcard services/*) deploy/local
+# What tests need beside a package's own dependencies.
+EXTRAS_review-api := [parquet]
+EXTRAS_scenes     := [transnetv2]
+EXTRAS_embedder   := [open-clip]
 STAMP  := $(VENV)/.installed
 DESK   := services/review-api/ui
 BUILT  := services/review-api/src/heaters_review_api/ui/app/index.html
@@ -23,7 +27,7 @@ setup: $(STAMP) $(BUILT) ## make the environment in .venv, with the heaters comm
 $(STAMP): constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(patsubst ./services/review-api,./services/review-api[parquet],$(patsubst ./services/scenes,./services/scenes[transnetv2],$(addprefix --editable ./,$(PACKAGES))))
+	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --group dev $(foreach package,$(PACKAGES),--editable ./$(package)$(EXTRAS_$(notdir $(package))))
 	@touch $@
 
 $(BUILT): $(STAMP) $(DESK)/package-lock.json $(DESK)/index.html $(DESK)/vite.config.ts $(DESK)/build.py $(shell find $(DESK)/src -type f) services/review-api/src/heaters_review_api/ui/static/tokens.css

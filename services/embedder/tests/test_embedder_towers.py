@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import shutil
+import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,7 +15,9 @@ from heaters_embedder.core import unpack
 from heaters_embedder.errors import UnknownModel, UnusableWeights
 from heaters_embedder.model import Machine, load
 from heaters_embedder.pictures import Spot, answer, embed_clips
+from heaters_embedder.towers import lend_torchvision_its_operators
 from PIL import Image
+from safetensors.torch import save_file
 from transformers import (
     CLIPConfig,
     CLIPImageProcessor,
@@ -154,15 +159,69 @@ def test_weights_that_cannot_be_loaded_are_told(machine, models_dir):
         load("transformers:broken", machine)
 
 
-def test_open_clip_without_its_package_says_what_to_install(machine, models_dir):
+def test_open_clip_without_its_package_says_what_to_install(machine, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+
+    with pytest.raises(UnusableWeights, match=r"heaters-embedder\[open-clip\]"):
+        load("open_clip:tiny/absent", machine)
+
+
+@pytest.fixture(scope="module")
+def open_clip(models_dir):
+    """The package, and a tiny model of it as the hub has them."""
+    lend_torchvision_its_operators()
     try:
-        import open_clip  # noqa: F401 - only whether it is here
-    except (ImportError, RuntimeError):
-        with pytest.raises(UnusableWeights, match=r"heaters-embedder\[open-clip\]"):
-            load("open_clip:tiny/clip", machine)
-    else:
-        with pytest.raises(UnusableWeights, match="cannot be loaded by open_clip"):
-            load("open_clip:tiny/clip", machine)
+        package = import_module("open_clip")
+    except ImportError as problem:
+        pytest.skip(f"heaters-embedder[open-clip] is not installed: {problem}")
+    layers = {"layers": 2, "width": 16}
+    model = {
+        "embed_dim": 24,
+        "vision_cfg": {**layers, "image_size": 32, "head_width": 8, "patch_size": 8},
+        "text_cfg": {**layers, "context_length": 16, "vocab_size": 49408, "heads": 2},
+    }
+    grey = [0.5, 0.5, 0.5]
+    pictures = {"mean": grey, "std": grey, "interpolation": "bicubic", "resize_mode": "shortest", "size": [32, 32]}
+    folder = models_dir / "tiny/open"
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model, "preprocess_cfg": pictures}))
+    torch.manual_seed(7)
+    weights = {name: value.contiguous() for name, value in package.CLIP(**model).state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    return package
+
+
+def test_a_model_of_open_clip_sees_pictures_and_reads_texts_into_one_space(machine, open_clip):
+    model = load("open_clip:tiny/open", machine)
+
+    seen, read = model.see([jpeg("red"), jpeg("navy"), jpeg("red")]).vectors, model.read(["a red boat", "fog", "fog"])
+
+    assert model.model.startswith("open_clip:tiny/open@")
+    assert seen.shape == read.shape == (3, 24) == (3, model.dimensions)
+    for vectors in (seen, read):
+        assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+    assert np.abs(seen[0] - seen[2]).max() < 1e-5
+    assert np.abs(seen[0] - seen[1]).max() > 1e-3
+    assert np.abs(read[1] - read[2]).max() < 1e-5
+    assert np.abs(read[0] - read[1]).max() > 1e-3
+
+
+def test_pictures_are_prepared_as_the_models_configuration_says(machine, open_clip, models_dir):
+    other = models_dir / "tiny/darker"
+    shutil.copytree(models_dir / "tiny/open", other)
+    config = json.loads((other / "open_clip_config.json").read_text())
+    config["preprocess_cfg"]["mean"] = [0.1, 0.1, 0.1]
+    (other / "open_clip_config.json").write_text(json.dumps(config))
+
+    one, two = (load(f"open_clip:tiny/{name}", machine) for name in ("open", "darker"))
+
+    assert one.model.rpartition("@")[2] != two.model.rpartition("@")[2]
+    assert np.abs(one.see([jpeg("red")]).vectors - two.see([jpeg("red")]).vectors).max() > 1e-3
+
+
+def test_a_folder_that_is_no_model_of_open_clip_is_told(machine, open_clip):
+    with pytest.raises(UnusableWeights, match="tiny/clip cannot be loaded by open_clip"):
+        load("open_clip:tiny/clip", machine)
 
 
 def test_clips_go_through_a_model_together_and_come_out_each_as_alone(machine, models_dir):

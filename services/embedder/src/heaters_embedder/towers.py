@@ -1,9 +1,12 @@
 """Models of transformers and open_clip: any image-text model, and image-only ones. Both packages are extras of this service."""
 
 import hashlib
+import os
 import re
+import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +19,8 @@ from heaters_embedder.core import Vectors, unit
 from heaters_embedder.errors import UnknownModel, UnusableWeights
 from heaters_embedder.model import Machine, Seen, decode
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+"""A model whose configuration names another one would have that fetched; read by huggingface_hub as it is imported."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _VERSION_DIGITS = 12
@@ -60,8 +65,41 @@ def _hash_of(folder: Path) -> str:
     return whole.hexdigest()[:_VERSION_DIGITS]
 
 
+_UNDECLARED = re.compile(r"operator torchvision::(\w+) does not exist")
+_OPERATORS_MOST = 20
+_declared: list[torch.library.Library] = []
+
+
+def lend_torchvision_its_operators() -> None:
+    """Let torchvision be imported beside a torch that its compiled part was not built for.
+
+    The registry's torchvision is built for the torch with CUDA, and beside a CPU build its library cannot be loaded. It goes on without, but
+    then describes operators that nobody has declared (`torchvision/_meta_registrations.py`), and fails. Models take pictures'
+    transforms from it, which are plain Python over Pillow and torch: so the operators are declared here, and whoever calls one is told that it
+    has no implementation.
+    """
+    if "torchvision" in sys.modules or find_spec("torchvision") is None:
+        return
+    for _ in range(_OPERATORS_MOST):
+        try:
+            import_module("torchvision")
+        except RuntimeError as error:
+            missing = _UNDECLARED.search(str(error))
+            if missing is None:
+                raise
+            for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+                del sys.modules[name]
+            if not _declared:
+                _declared.append(torch.library.Library("torchvision", "DEF"))  # type: ignore[no-untyped-call]  # torch's own has no types
+            schema = f"{missing[1]}(Tensor boxes, Tensor scores, float threshold) -> Tensor"
+            _declared[0].define(schema)  # type: ignore[no-untyped-call]  # as above
+        else:
+            return
+
+
 def _imported(module: str, extra: str) -> ModuleType:
     try:
+        lend_torchvision_its_operators()
         return import_module(module)
     except (ImportError, RuntimeError) as error:
         raise UnusableWeights(
@@ -153,7 +191,7 @@ class TransformersModel(_Tower):
 
 
 class OpenClipModel(_Tower):
-    """Any model of open_clip: PE-Core, MobileCLIP2 and the like. Needs a torchvision that was built for the torch beside it."""
+    """Any model of open_clip: PE-Core, MobileCLIP2 and the like."""
 
     reads_texts = True
 
