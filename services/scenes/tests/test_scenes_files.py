@@ -2,13 +2,14 @@
 
 import csv
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from heaters_media.film import FilmKind, render_film
 from heaters_scenes.adaptive import Adaptive
-from heaters_scenes.core import Place
-from heaters_scenes.files import main
+from heaters_scenes.core import FoundCut, Place
+from heaters_scenes.files import FilmCuts, as_edl, main
 from heaters_scenes.films import cuts_of_film
 
 YELLOW, BLUE, BLACK = (230, 200, 40), (20, 40, 160), (0, 0, 0)
@@ -52,6 +53,55 @@ def test_csv_and_table_and_edit_list_show_each_cut(two_shots, capsys):
     assert edl[:2] == ["TITLE: shots", "FCM: NON-DROP FRAME"]
     assert edl[3].split() == ["001", "AX", "V", "C", "00:00:00:00", "00:00:01:15", "00:00:00:00", "00:00:01:15"]
     assert edl[5].split()[-2:] == ["00:00:01:15", "00:00:03:00"]
+
+
+def edit_list(rate: Fraction, *cuts: int, frames: int) -> list[str]:
+    found = [FoundCut(cut, "hard", cut, cut + 1, 1.0) for cut in cuts]
+    return as_edl([FilmCuts("film", frames, rate, found)]).splitlines()
+
+
+def times(event: str) -> list[str]:
+    return event.split()[4:6]
+
+
+def test_at_29_97_frames_a_second_names_are_dropped_and_no_frame_is():
+    # The 1800th frame begins the second minute, whose first two names are left out; the 17982nd begins the tenth, whose are not.
+    lines = edit_list(Fraction(30000, 1001), 1800, 17982, frames=107_892)
+
+    assert lines[1] == "FCM: DROP FRAME"
+    assert [times(line) for line in lines[3::2]] == [
+        ["00:00:00;00", "00:01:00;02"],
+        ["00:01:00;02", "00:10:00;00"],
+        ["00:10:00;00", "01:00:00;00"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "start", "end"),
+    [
+        (Fraction(24000, 1001), "NON-DROP FRAME", "00:00:00:00", "00:00:10:00"),
+        (Fraction(25), "NON-DROP FRAME", "00:00:00:00", "00:00:09:15"),
+        (Fraction(2997, 100), "DROP FRAME", "00:00:00;00", "00:00:08;00"),
+        (Fraction(60000, 1001), "DROP FRAME", "00:00:00;00", "00:00:04;00"),
+        # 19.2 s, in which 460.3 frames of 23.976 a second begin: 19 of what timecode calls a second, and 5 frames.
+        (Fraction(25, 2), "NON-DROP FRAME", "00:00:00:00", "00:00:19:05"),
+    ],
+)
+def test_an_edit_list_counts_at_the_films_rate_or_the_nearest_that_timecode_has(rate, count, start, end):
+    lines = edit_list(rate, frames=240)
+
+    assert lines[1] == f"FCM: {count}"
+    assert times(lines[3]) == [start, end]
+
+
+def test_a_film_of_a_thousand_shots_has_two_lists():
+    lines = edit_list(Fraction(25), *range(10, 10_000, 10), frames=10_000)
+
+    titles = [n for n, line in enumerate(lines) if line.startswith("TITLE: ")]
+    assert [lines[n] for n in titles] == ["TITLE: film 1", "TITLE: film 2"]
+    assert lines[titles[1] - 3].startswith("999  AX ")
+    assert lines[titles[1] + 3].startswith("001  AX ")
+    assert times(lines[titles[1] + 3]) == ["00:06:39:15", "00:06:40:00"]
 
 
 def test_a_video_is_read_as_it_is(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from heaters_contracts.detectors import DETECTORS, UnknownDetector, read_wish
 from heaters_media.errors import BadMedia
+from heaters_media.timecode import Pace
 
 from heaters_scenes.core import FoundCut, shots
 from heaters_scenes.detectors import make
@@ -20,6 +22,9 @@ from heaters_scenes.films import cuts_of_film, films_in
 
 NOMINAL_RATE = Fraction(25)
 """Arrays of frames have no rate; their timecodes count in this one."""
+_EVENTS_MOST = 999
+"""An event's number has three digits."""
+_ROUNDED = Fraction(1, 5000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ def as_table(films: Sequence[FilmCuts]) -> str:
             lines.append(f"  {'frame':>8}  {'time':>12}  {'kind':<8}  {'extent':>17}  confidence")
         for cut in film.cuts:
             extent = f"[{cut.start_frame}, {cut.end_frame})"
-            time = timecode(cut.frame, film.rate, between=".", last=_milliseconds)
+            time = _clock(cut.frame, film.rate)
             lines.append(f"  {cut.frame:>8}  {time:>12}  {cut.kind:<8}  {extent:>17}  {cut.confidence:>10.3f}")
     return "\n".join(lines)
 
@@ -67,16 +72,25 @@ def as_csv(films: Sequence[FilmCuts]) -> str:
 
 
 def as_edl(films: Sequence[FilmCuts]) -> str:
-    """For editing programs: CMX 3600, an event a shot, from cut to cut, in one list for each film."""
+    """For editing programs: CMX 3600, an event a shot, from cut to cut; a film has as many lists as its events need.
+
+    Frames at a rate that timecode cannot count are counted at the one that is nearest to it.
+    """
     lists = []
     for film in films:
-        lines = [f"TITLE: {film.name}", "FCM: NON-DROP FRAME", ""]
-        edges = [0, *(cut.frame for cut in film.cuts), film.frames]
-        for n, (start, end) in enumerate(pairwise(edges), 1):
-            begin, stop = (timecode(frame, film.rate, between=":", last=_frames) for frame in (start, end))
-            lines.append(f"{n:03d}  AX       V     C        {begin} {stop} {begin} {stop}")
-            lines.append(f"* FROM CLIP NAME: {film.name}")
-        lists.append("\n".join(lines))
+        grid = Pace(film.rate, film.rate).grid()
+        # Containers round the rates that they announce.
+        faster = grid.rate / film.rate if abs(grid.rate / film.rate - 1) > _ROUNDED else 1
+        edges = [math.ceil(frame * faster) for frame in (0, *(cut.frame for cut in film.cuts), film.frames)]
+        shots = list(enumerate(((start, end) for start, end in pairwise(edges) if start < end), 1))
+        for begin in range(0, len(shots), _EVENTS_MOST):
+            part = f" {begin // _EVENTS_MOST + 1}" if len(shots) > _EVENTS_MOST else ""
+            lines = [f"TITLE: {film.name}{part}", f"FCM: {'DROP FRAME' if grid.drop else 'NON-DROP FRAME'}", ""]
+            for n, (start, end) in shots[begin : begin + _EVENTS_MOST]:
+                times = f"{grid.name(start)} {grid.name(end)}"
+                lines.append(f"{n - begin:03d}  AX       V     C        {times} {times}")
+                lines.append(f"* FROM CLIP NAME: {film.name}")
+            lists.append("\n".join(lines))
     return "\n\n".join(lists)
 
 
@@ -88,18 +102,10 @@ FORMATS: dict[str, Callable[[Sequence[FilmCuts]], str]] = {
 }
 
 
-def timecode(frame: int, rate: Fraction, *, between: str, last: Callable[[int, Fraction], str]) -> str:
-    """A frame's place as hours, minutes, seconds and something finer, at a nominal rate: for people and edit lists only."""
-    second = int(frame / rate)
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}{between}{last(frame, rate)}"
-
-
-def _milliseconds(frame: int, rate: Fraction) -> str:
-    return f"{int(frame / rate * 1000) % 1000:03d}"
-
-
-def _frames(frame: int, rate: Fraction) -> str:
-    return f"{int(frame - int(frame / rate) * rate):02d}"
+def _clock(frame: int, rate: Fraction) -> str:
+    """When a frame is shown, to the millisecond: for people only."""
+    ms = int(frame / rate * 1000)
+    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
 
 
 def main(words: Sequence[str] | None = None) -> int:
