@@ -92,6 +92,36 @@ async def test_a_command_that_was_broken_off_goes_on_with_the_next_part(
     assert not first.exists()
 
 
+async def test_what_leaves_a_selection_while_it_is_fetched_is_named_in_the_manifest(
+    desk: Any, address: str, exported: Any, tmp_path: Path
+) -> None:
+    one = await exported(SPANS)
+    for start, end in SPANS:
+        await tag(desk, one.clip_id(start, end), "sea")
+    gone = one.clip_id(200, 300)
+    loop = asyncio.get_running_loop()
+
+    def leave(name: str) -> None:
+        if name == "clips-00000.csv":
+            asyncio.run_coroutine_threadsafe(tag(desk, gone, "land"), loop).result(10)
+
+    made = await asyncio.to_thread(fetch, address, tmp_path, "csv", one, tag="sea", limit=1, told=leave)
+    again = await asyncio.to_thread(fetch, address, tmp_path, "csv", one, tag="sea", limit=1)
+
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (made.clips, made.gone, again.gone) == (2, [str(gone)], [str(gone)])
+    assert (manifest["clips"], manifest["files"], manifest["gone"]) == (2, ["clips.csv"], [str(gone)])
+    assert (manifest["of"]["format"], manifest["of"]["video"]) == ("csv", str(one.video_id))
+    assert str(gone) not in (tmp_path / "clips.csv").read_text()
+    assert not (tmp_path / ".heaters-export.ids").exists()
+
+
+async def tag(desk: Any, clip_id: Any, name: str) -> None:
+    key = {"Idempotency-Key": f"{name} {clip_id}"}
+    answer = await desk.client.post(f"/api/clips/{clip_id}/annotation", json={"tags": [name]}, headers=key)
+    assert answer.status_code == 200, answer.text
+
+
 async def test_parquet_comes_with_the_clips_files_each_checked(address: str, exported: Any, tmp_path: Path) -> None:
     one = await exported(SPANS[:2])
 

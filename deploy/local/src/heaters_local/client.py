@@ -39,6 +39,7 @@ __all__ = ["Api", "ApiError", "NothingRunning", "Unreachable"]
 
 _CHUNK_BYTES = 1024 * 1024
 _PAGE = 200
+_IDS = 10_000
 
 
 class NothingRunning(RuntimeError):
@@ -166,6 +167,10 @@ class Api:
         """Clips, of one video or of all, in one state or in any."""
         wishes = {key: value for key, value in (("video", video), ("state", state)) if value is not None}
         return cast("Iterator[Clip]", self._pages("/api/clips", wishes))
+
+    def clip_ids(self, wishes: Mapping[str, Any]) -> Iterator[str]:
+        """The ids of all clips that fit, in order."""
+        return cast("Iterator[str]", self._pages("/api/clips/ids", wishes, items="ids", limit=_IDS))
 
     def approve(self, clip_id: str) -> Verdict:
         """Approve a clip."""
@@ -308,13 +313,15 @@ class Api:
         """What runs now."""
         return cast("list[Progress]", self._ask("GET", "/api/progress")["items"])
 
-    def _pages(self, path: str, wishes: Mapping[str, str]) -> Iterator[Any]:
+    def _pages(
+        self, path: str, wishes: Mapping[str, Any], *, items: str = "items", limit: int = _PAGE
+    ) -> Iterator[Any]:
         cursor: str | None = None
         while True:
             page = self._ask(
-                "GET", path, params={**wishes, "limit": _PAGE, **({"cursor": cursor} if cursor is not None else {})}
+                "GET", path, params={**wishes, "limit": limit, **({"cursor": cursor} if cursor is not None else {})}
             )
-            yield from page["items"]
+            yield from page[items]
             cursor = page["next"]
             if cursor is None:
                 return

@@ -1,4 +1,7 @@
-"""Fetch exported clips into a folder, part by part; what was fetched before a break is not fetched again, not even by another command."""
+"""Fetch exported clips into a folder, part by part; what was fetched before a break is not fetched again, not even by another command.
+
+A `manifest.json` beside the parts says of what selection they are, and which clips left it while it was fetched.
+"""
 
 import hashlib
 import json
@@ -29,6 +32,10 @@ FORMATS = {
 _JOINED = {"csv", "jsonl"}
 """Tables are one file in the end, however many parts they came in."""
 _STATE = ".heaters-export.json"
+_SELECTED = ".heaters-export.ids"
+_MANIFEST = "manifest.json"
+_NO_FILTERS = {"media", "limit", "bytes_most"}
+_NO_MORE = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE)
 _TRIES = 8
 _PASSING = (
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -58,14 +65,20 @@ class _State:
     parts: list[str] = field(default_factory=list)
     clips: int = 0
     complete: bool = False
+    as_of: str | None = None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What an export came to: its files in order, and how many clips they are about."""
+    """What an export came to: its files in order, how many clips they are about, and which clips left the selection meanwhile.
+
+    One leaves it by an undo, by other tags, or with its video. It is missing in the parts that were made after that, and still is in those
+    that were made before.
+    """
 
     files: list[Path]
     clips: int
+    gone: list[str]
 
 
 def export(
@@ -99,6 +112,7 @@ def export(
     state = _begun(folder, {"format": kind, "files": with_files, **wish})
     while not state.complete:
         part, following, clips = _patiently(partial(_part, api, folder, name, wish, state), pause_s)
+        _note_selected(api, folder, state, pause_s)
         if with_files:
             _files(api, folder, {**wish, "cursor": state.cursor}, clips, told, pause_s)
         state.parts.append(part.name)
@@ -111,7 +125,36 @@ def export(
         files = [_join(folder / f"clips.{name}", files, header=name == "csv")]
         state.parts = [files[0].name]
         _keep(folder, state)
-    return Summary(files, state.clips)
+    return Summary(files, state.clips, _manifest(api, folder, state, pause_s))
+
+
+def _selection(api: Api, state: _State) -> list[str]:
+    """The clips that are in the selection now, and were when it was made."""
+    filters = {name: value for name, value in state.wish.items() if name not in {"format", "files", *_NO_FILTERS}}
+    return list(api.clip_ids({**filters, "exported_by": state.as_of}))
+
+
+def _note_selected(api: Api, folder: Path, state: _State, pause_s: float) -> None:
+    if not (folder / _SELECTED).exists():
+        _write(folder / _SELECTED, "\n".join(_patiently(partial(_selection, api, state), pause_s)))
+
+
+def _manifest(api: Api, folder: Path, state: _State, pause_s: float) -> list[str]:
+    """Say what the export is of; written once, as it is complete. Returns the clips that left it."""
+    if not (folder / _MANIFEST).exists():
+        now = set(_patiently(partial(_selection, api, state), pause_s))
+        gone = [clip for clip in (folder / _SELECTED).read_text().split() if clip not in now]
+        said = {"of": state.wish, "as_of": state.as_of, "clips": state.clips, "files": state.parts}
+        _write(folder / _MANIFEST, json.dumps({**said, "gone": gone}, indent=2))
+        (folder / _SELECTED).unlink()
+    found: list[str] = json.loads((folder / _MANIFEST).read_text())["gone"]
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def _begun(folder: Path, wish: dict[str, Any]) -> _State:
@@ -128,9 +171,7 @@ def _begun(folder: Path, wish: dict[str, Any]) -> _State:
 
 
 def _keep(folder: Path, state: _State) -> None:
-    beside = folder / f"{_STATE}.new"
-    beside.write_text(json.dumps(asdict(state)))
-    beside.replace(folder / _STATE)
+    _write(folder / _STATE, json.dumps(asdict(state)))
 
 
 def _part(api: Api, folder: Path, name: str, wish: Mapping[str, Any], state: _State) -> tuple[Path, str | None, int]:
@@ -142,6 +183,7 @@ def _part(api: Api, folder: Path, name: str, wish: Mapping[str, Any], state: _St
     with api.stream(f"/api/exports/clips.{name}", params=params, headers=headers) as answer:
         # From here on this very part can be asked for again, though clips be exported meanwhile.
         state.cursor, state.etag = answer.headers["x-heaters-this"], answer.headers["etag"]
+        state.as_of = answer.headers["x-heaters-as-of"]
         _keep(folder, state)
         _save(answer, unfinished)
         done = unfinished.with_suffix("")
@@ -186,8 +228,14 @@ def _files(
             raise Spoilt(f"{row['file_name']!r} is no name of a file in the folder")
         if not file.exists():
             file.parent.mkdir(exist_ok=True)
-            _patiently(partial(_file, api, row, file), pause_s)
-            told(row["file_name"])
+            try:
+                _patiently(partial(_file, api, row, file), pause_s)
+            except ApiError as error:
+                if error.status not in _NO_MORE:
+                    raise
+                told(f"{row['file_name']}, which is no more: {error}")
+            else:
+                told(row["file_name"])
 
 
 def _file(api: Api, row: Mapping[str, Any], file: Path) -> None:

@@ -56,7 +56,8 @@ def export(
     """Fetch exported clips to FOLDER, each with where it comes from: as a dataset, as a table, or as a list for editing programs.
 
     The same command goes on where one was broken off. The selection is as it was when it began: clips that are exported meanwhile are not
-    in it.
+    in it. What leaves it meanwhile, by an undo or by other tags, is named in
+    FOLDER/manifest.json.
     """
     out = console()
     with Api.of(home) as api:
@@ -82,3 +83,8 @@ def export(
         out,
         f"{made.clips} clips in {', '.join(file.name for file in made.files[:3])}{' ...' if len(made.files) > 3 else ''}",
     )
+    if made.gone:
+        said(
+            out,
+            f"{len(made.gone)} clips left the selection meanwhile; parts that came before may hold them: {folder / 'manifest.json'} names them",
+        )

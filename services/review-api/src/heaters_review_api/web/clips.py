@@ -1,6 +1,7 @@
 """Clips: lists, the queue, verdicts, playback and downloads."""
 
 import math
+from datetime import datetime
 from fractions import Fraction
 from typing import Annotated, Any
 from uuid import UUID
@@ -37,6 +38,7 @@ Share = Annotated[float | None, QueryParameter(ge=0, le=1)]
 Frames = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
 Tag = Annotated[str | None, QueryParameter(min_length=1, max_length=64)]
 State = Annotated[ClipState | None, QueryParameter(name="state")]
+Clips = Annotated[list[UUID] | None, QueryParameter(name="clip", max_items=500, description="only these clips")]
 
 
 Bounds = Annotated[list[str] | None, QueryParameter(name="measure", max_items=2 * len(MEASURES))]
@@ -122,6 +124,10 @@ async def list_ids(
     frames_from: Frames = None,
     frames_to: Frames = None,
     measure: Bounds = None,
+    clips: Clips = None,
+    exported_by: Annotated[
+        datetime | None, QueryParameter(description="only clips that are files, and were at this time")
+    ] = None,
     order: Annotated[str, QueryParameter(schema_extra={"enum": list(CLIP_ORDERS)})] = "video",
     limit: Annotated[int, QueryParameter(ge=1, le=100_000)] = 10_000,
     cursor: FromQuery[str | None] = None,
@@ -129,9 +135,12 @@ async def list_ids(
     """Nothing but ids, in order, for lists that are too long to be fetched whole. Clips that were not measured come last."""
     if order not in CLIP_ORDERS:
         raise Problem(400, "No such order", f"{order[:80]!r} is none; there are {', '.join(CLIP_ORDERS)}.")
+    if exported_by is not None and exported_by.tzinfo is None:
+        raise Problem(400, "No such time", "exported_by needs its offset from UTC, such as a Z at its end.")
     wanted = Wanted(
-        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, bounds(measure)
-    )
+        video, clip_state, tag, group, certainty_from, certainty_to, frames_from, frames_to, bounds(measure),
+        None if clips is None else tuple(clips), exported_by,
+    )  # fmt: skip
     rows = await desk.queries.clip_ids(wanted, order, limit=limit + 1, after=read_id(order, cursor))
     page = rows[:limit]
     return views.ClipIds(ids=[row[-1] for row in page], next=after_id(order, page[-1]) if len(rows) > limit else None)

@@ -17,7 +17,7 @@ from heaters_review_api.exports.parquet import NoParquet
 from heaters_review_api.exports.rows import Row
 from heaters_review_api.exports.timelines import Media, NoTimes
 from heaters_review_api.web.auth import ANYBODY
-from heaters_review_api.web.clips import Bounds, Frames, Share, Tag, bounds
+from heaters_review_api.web.clips import Bounds, Clips, Frames, Share, Tag, bounds
 from heaters_review_api.web.cursors import PartCursor, read_part, write_part
 from heaters_review_api.web.desk import TheDesk
 from heaters_review_api.web.problems import Problem
@@ -27,7 +27,6 @@ _TIMELINES = ("edl", "fcpxml", "otio")
 _CLIPS_MOST = 1000
 
 Limit = Annotated[int, QueryParameter(ge=1, le=_CLIPS_MOST, description="clips in a part; some formats end it earlier")]
-Clips = Annotated[list[UUID] | None, QueryParameter(name="clip", max_items=500, description="only these clips")]
 BytesMost = Annotated[
     int, QueryParameter(ge=1, le=2**40, description="a shard ends before its clips are longer than this together")
 ]
@@ -63,8 +62,9 @@ async def export(
     """Clips that are files: tar (WebDataset), parquet, csv, jsonl, edl, fcpxml or otio, each with where it comes from.
 
     A selection that is too long for one file comes in parts: X-Heaters-Next is the cursor of the next, and the last has none. All parts are of
-    the selection as it was when the first was asked for. X-Heaters-This is the cursor of this very part: one that broke off goes on with
-    it, Range and If-Range.
+    the selection as it was when the first was asked for, X-Heaters-As-Of, less what left it since: `/api/clips/ids` with that time as
+    `exported_by`, asked at the begin and at the end, tells what. X-Heaters-This is the cursor of this very part: one that broke off goes on
+    with it, Range and If-Range.
     """
     place = read_part(cursor) or PartCursor(0, datetime.now(UTC), None)
     wanted = Wanted(
@@ -87,6 +87,7 @@ async def export(
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'attachment; filename="clips-{place.number:05d}{body.suffix}"',
         "X-Heaters-This": write_part(place),
+        "X-Heaters-As-Of": place.as_of.isoformat(),
         "X-Heaters-Clips": str(body.clips),
     }
     if body.clips < len(rows) or more:
