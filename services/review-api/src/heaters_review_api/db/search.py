@@ -179,13 +179,14 @@ class SearchQueries:
 
     async def models(self) -> list[ModelRow]:
         """Every space that has vectors or was asked for, by name."""
-        counted = {
-            (row.model, row.strategy): row
-            for row in await self._all(
-                select(_e.model, _e.strategy, func.max(_e.dimensions).label("dimensions"), func.count().label("clips"))
-                .group_by(_e.model, _e.strategy)
-            )
-        }  # fmt: skip
+        # Counted by an index alone, and the dimensions looked up in one row: vectors of a million clips are gigabytes.
+        many = select(_e.model, _e.strategy, func.count().label("clips")).group_by(_e.model, _e.strategy).subquery()
+        one = schema.embedding.alias("one")
+        of_one = lateral(
+            select(one.c.dimensions).where(one.c.model == many.c.model, one.c.strategy == many.c.strategy).limit(1)
+        )
+        counts = await self._all(select(many, of_one.c.dimensions).join_from(many, of_one, text("true")))
+        counted = {(row.model, row.strategy): row for row in counts}
         said = {(row.model, row.strategy): row for row in await self._all(select(schema.search_model))}
         found = []
         for key in sorted(counted.keys() | said.keys()):

@@ -179,9 +179,10 @@ class Finder:
         if not rows:
             return {}
         query = await self.direction(space, wanted)
+        vectors = await asyncio.gather(*(self._frame_vectors(row.frame_vectors) for row in rows.values()))
         found = {}
-        for clip_id, row in rows.items():
-            best = likeness.moment(await self._frame_vectors(row.frame_vectors), space.dimensions, query)
+        for (clip_id, row), whole in zip(rows.items(), vectors, strict=True):
+            best = likeness.moment(whole, space.dimensions, query)
             if best is not None and best[0] < len(row.frames):
                 found[clip_id] = Moment(row.frames[best[0]], best[1])
         return found
@@ -222,8 +223,9 @@ class Finder:
                 known = await self._objects.read(ref)
             except (MissingObject, WrongObject, TryLater, Unavailable):
                 return b""  # a search must not fail because the moment inside a clip is not known
-            self._vectors[ref.key] = known
-            self._vectors_bytes += len(known)
+            if ref.key not in self._vectors:  # another search may have read it meanwhile
+                self._vectors[ref.key] = known
+                self._vectors_bytes += len(known)
         self._vectors.move_to_end(ref.key)
         while self._vectors_bytes > _MOMENT_BYTES and len(self._vectors) > 1:
             self._vectors_bytes -= len(self._vectors.popitem(last=False)[1])
