@@ -42,8 +42,9 @@ def test_a_service_writes_nothing_but_its_cache_and_waits_for_migration(services
     assert one["read_only"] is True
     assert one["cap_drop"] == ["ALL"]
     assert one["volumes"] == ["cache:/cache"]
-    waits = one["depends_on"]
-    assert name == "migrate" or waits["migrate"] == {"condition": "service_completed_successfully"}
+    # Migration waits for its servers by itself; over two steps an old podman finds no way.
+    after = {} if name == "migrate" else {"migrate": {"condition": "service_completed_successfully"}}
+    assert one.get("depends_on", {}) == after
 
 
 def test_everything_is_limited_and_no_image_is_the_latest(services: dict[str, Any]) -> None:

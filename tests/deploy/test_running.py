@@ -30,18 +30,44 @@ pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 SERVERS = ("nats", "postgres", "s3")
-TOKEN = "a-token-for-containers"
-S3_KEYS = {"access-key": "heaters", "secret-key": "a-secret-for-containers"}
 PROJECT = "heaters-check"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
+class Played:
+    """A Pod's container that was started from a manifest."""
+
+    podman: Run
+    pod: str
+    name: str
+
+    def container(self) -> dict[str, Any]:
+        """What podman knows of it."""
+        (one,) = json.loads(self.podman("inspect", self.name).stdout)
+        found: dict[str, Any] = one
+        return found
+
+    def said(self) -> list[dict[str, Any]]:
+        """The lines of its log."""
+        logs = self.podman("logs", self.name)
+        return [json.loads(one) for one in f"{logs.stdout}\n{logs.stderr}".splitlines() if one.startswith("{")]
+
+    def address(self) -> str:
+        """Where it listens, as this host sees it."""
+        (pod,) = [json.loads(self.podman("pod", "inspect", self.pod).stdout)]
+        (infra,) = json.loads(self.podman("inspect", pod["InfraContainerID"]).stdout)
+        (network,) = infra["NetworkSettings"]["Networks"].values()
+        return f"http://{network['IPAddress']}:8080"
+
+
+@dataclass(frozen=True)
 class Composed:
-    """What runs, and what its users' passwords are."""
+    """What runs, what .env holds, and what NATS' users' passwords are."""
 
     api: Api
     compose: Run
+    secret: dict[str, str]
     passwords: dict[str, str]
 
 
@@ -73,7 +99,9 @@ def composed(podman: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     shutil.copy(ROOT / "compose.yaml", folder)
     shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("local", "__pycache__"))
     heaters = Path(sys.executable).with_name("heaters")
-    subprocess.run([heaters, "nats-auth", str(folder / "deploy/compose/nats")], check=True, capture_output=True)
+    said = ("nats-auth", str(folder / "deploy/compose/nats"), "--env", str(folder / ".env"))
+    subprocess.run([heaters, *said], check=True, capture_output=True)
+    secret = dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines())
     passwords = json.loads((folder / "deploy/compose/nats/passwords.json").read_text())
     review, s3 = free_port(), free_port()
     environment = {
@@ -82,12 +110,7 @@ def composed(podman: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "REVIEW_PORT": str(review),
         "S3_PORT": str(s3),
         "HEATERS_S3_PUBLIC_ENDPOINT": f"http://127.0.0.1:{s3}",
-        "HEATERS_S3_ACCESS_KEY": S3_KEYS["access-key"],
-        "HEATERS_S3_SECRET_KEY": S3_KEYS["secret-key"],
-        "POSTGRES_PASSWORD": "a-password-for-containers",
-        "HEATERS_TOKEN": TOKEN,
         **{f"{name.upper()}_IMAGE": f"localhost/standin-{name}:dev" for name in SERVERS},
-        **{f"NATS_PASSWORD_{user.upper().replace('-', '_')}": word for user, word in passwords.items()},
     }
 
     def compose(*words: str) -> subprocess.CompletedProcess[str]:
@@ -102,20 +125,17 @@ def composed(podman: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     compose("down", "-v", "-t", "5")
     try:
-        begun = compose("up", "-d", *SERVERS)
+        begun = compose("up", "-d")
         assert begun.returncode == 0, begun.stdout + begun.stderr
-        # Without systemd nobody runs health checks by the clock, which `depends_on` waits for.
-        for server in SERVERS:
-            healthy(podman, f"{PROJECT}_{server}_1")
-        # And an old podman finds no way through `depends_on` over two steps: they are taken one after the other.
-        for names in (("migrate",), SERVICES):
-            begun = compose("up", "-d", "--no-deps", *names)
-            assert begun.returncode == 0, begun.stdout + begun.stderr
-            ended = podman("wait", f"{PROJECT}_migrate_1")
-            assert ended.stdout.strip() == "0", podman("logs", "--tail", "30", f"{PROJECT}_migrate_1").stderr
-        with Api(f"http://127.0.0.1:{review}", TOKEN) as api:
-            ready(api, compose)
-            yield Composed(api, compose, passwords)
+        with (
+            Api(f"http://127.0.0.1:{review}", secret["HEATERS_TOKEN"]) as api,
+            httpx.Client(base_url=api.url, trust_env=False, timeout=5) as asked,
+        ):
+            try:
+                until_ready(asked)
+            except AssertionError as problem:
+                raise AssertionError(compose("logs", "--tail", "20", "review-api", "migrate").stdout) from problem
+            yield Composed(api, compose, secret, passwords)
     finally:
         compose("down", "-v", "-t", "5")
 
@@ -128,16 +148,17 @@ def healthy(podman: Run, container: str) -> None:
         time.sleep(0.5)
 
 
-def ready(api: Api, compose: Run) -> None:
+def until_ready(asked: httpx.Client) -> None:
+    """Ask until it is ready for requests."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{api.url}/readyz", trust_env=False, timeout=5).status_code == 200:
+            if asked.get("/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.5)
-    raise AssertionError(compose("logs", "--tail", "20", "review-api", "migrate").stdout)
+    raise AssertionError(f"{asked.base_url} is not ready")
 
 
 def test_a_video_goes_through_the_containers_of_compose_to_its_last_embedding(
@@ -156,16 +177,33 @@ def test_a_video_goes_through_the_containers_of_compose_to_its_last_embedding(
     assert (tmp_path / "clip.mp4").stat().st_size == video["clips_list"][0]["object"]["bytes"]
 
 
+LOOK = """
+import json, os, pathlib
+def may(path):
+    try:
+        (pathlib.Path(path) / "probe").touch()
+        (pathlib.Path(path) / "probe").unlink()
+        return True
+    except OSError:
+        return False
+lines = [line.split() for name in ("tcp", "tcp6") for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+print(json.dumps({
+    "uid": os.getuid(),
+    "listens": sorted({int(line[1].rpartition(":")[2], 16) for line in lines if line[3] == "0A"}),
+    "writes": [d for d in ("/", "/opt/heaters", "/etc", "/usr", "/var", "/home", "/tmp", "/cache") if may(d)],
+}))
+"""
+
+
 def test_every_container_is_who_it_should_be_and_is_limited(composed: Composed, podman: Run) -> None:
     for service in SERVICES:
         (one,) = json.loads(podman("inspect", f"{PROJECT}_{service}_1").stdout)
+        looked = podman("exec", f"{PROJECT}_{service}_1", "/opt/heaters/bin/python", "-c", LOOK)
 
         assert one["State"]["Running"], service
-        assert one["Config"]["User"] == "65532:65532", service
-        assert one["HostConfig"]["ReadonlyRootfs"], service
-        assert one["HostConfig"]["Memory"] > 0, service
         assert one["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped", service
-        assert not one["EffectiveCaps"], service
+        assert locked_up(one), service
+        assert json.loads(looked.stdout) == {"uid": 65532, "listens": [8080], "writes": ["/tmp", "/cache"]}, service  # noqa: S108 - within a container
 
 
 def test_every_service_passes_its_health_check_and_ends_when_it_is_told_to(composed: Composed, podman: Run) -> None:
@@ -195,38 +233,113 @@ def secrets(podman: Run, wanted: dict[str, dict[str, str]]) -> Iterator[None]:
         podman("secret", "rm", *wanted)
 
 
-def test_a_rendered_pod_starts_and_does_the_work_of_its_stage(
-    composed: Composed, podman: Run, render: Callable[..., list[dict[str, Any]]], tmp_path: Path
-) -> None:
-    """The Deployment just as the chart renders it, but that it asks for no port of this host."""
+@pytest.fixture
+def rendered(render: Callable[..., list[dict[str, Any]]]) -> Callable[[str, str], dict[str, Any]]:
+    """One of the chart's objects, on the servers of compose.yaml."""
     wishes = ("image.registry=localhost", "image.tag=dev", "nats.url=nats://nats:4222", "s3.endpoint=http://s3:8333")
-    (pod,) = (
-        one
-        for one in render(*wishes, "keda.enabled=false")
-        if (one["kind"], one["metadata"]["name"]) == ("Deployment", "heaters-scenes-interactive")
+    found = {(one["kind"], one["metadata"]["name"]): one for one in render(*wishes, "keda.enabled=false")}
+    return lambda kind, name: found[kind, name]
+
+
+@pytest.fixture
+def play(composed: Composed, podman: Run) -> Iterator[Callable[[dict[str, Any]], Played]]:
+    """Starts a Deployment's or a Job's Pod just as the chart renders it, but that it asks for no port of this host."""
+    kept = {
+        "heaters-nats": composed.passwords,
+        "heaters-s3": {
+            "access-key": composed.secret["HEATERS_S3_ACCESS_KEY"],
+            "secret-key": composed.secret["HEATERS_S3_SECRET_KEY"],
+        },
+        "heaters-postgres": {
+            "url": f"postgresql+psycopg://heaters:{composed.secret['POSTGRES_PASSWORD']}@postgres:5432/heaters"
+        },
+    }
+    manifests: list[str] = []
+
+    def start(one: dict[str, Any]) -> Played:
+        template = one["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        container.pop("ports", None)
+        name = f"{one['metadata']['name']}-pod-0"
+        # This podman knows Pods and Deployments, and no Jobs; the Pod is the same.
+        pod = {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {**template["metadata"], "name": name}}
+        manifests.append(yaml.safe_dump(pod))
+        played = podman("play", "kube", "--network", f"{PROJECT}_default", "-", stdin=manifests[-1])
+        assert played.returncode == 0, played.stderr
+        return Played(podman, name, f"{name}-{container['name']}")
+
+    with secrets(podman, kept):
+        try:
+            yield start
+        finally:
+            for manifest in manifests:
+                podman("play", "kube", "--down", "-", stdin=manifest)
+
+
+def locked_up(container: dict[str, Any]) -> bool:
+    """Nobody of importance, who may write nowhere and has no rights."""
+    host = container["HostConfig"]
+    return bool(
+        container["Config"]["User"] == "65532:65532"
+        and host["ReadonlyRootfs"]
+        and host["Memory"] > 0
+        and not container["EffectiveCaps"]
     )
-    del pod["spec"]["template"]["spec"]["containers"][0]["ports"]
-    manifest, film = yaml.safe_dump(pod), render_film(tmp_path / "film.mp4", FilmKind(frames=45))
+
+
+def test_a_rendered_pod_starts_and_does_the_work_of_its_stage(
+    composed: Composed, play: Any, rendered: Any, tmp_path: Path
+) -> None:
+    film = render_film(tmp_path / "film.mp4", FilmKind(frames=45))
     composed.compose("stop", "-t", "40", "scenes")
 
-    with secrets(podman, {"heaters-nats": composed.passwords, "heaters-s3": S3_KEYS}):
-        try:
-            played = podman("play", "kube", "--network", f"{PROJECT}_default", "-", stdin=manifest)
-            assert played.returncode == 0, played.stderr
-            video = in_review(composed.api, send(composed.api, film), within_s=120)
-            container = "heaters-scenes-interactive-pod-0-scenes"
-            (one,) = json.loads(podman("inspect", container).stdout)
-            logs = podman("logs", container)
-            said = [json.loads(one) for one in f"{logs.stdout}\n{logs.stderr}".splitlines() if one.startswith("{")]
-        finally:
-            podman("play", "kube", "--down", "-", stdin=manifest)
+    pod = play(rendered("Deployment", "heaters-scenes-interactive"))
+    video = in_review(composed.api, send(composed.api, film), within_s=120)
 
-    done = [line for line in said if line["message"] == "done"]
+    done = [line for line in pod.said() if line["message"] == "done"]
     assert video["frames"] == 45
     assert {(line["stage"], line["lane"], line["instance"]) for line in done} == {
         ("scenes", "interactive", "heaters-scenes-interactive-pod-0")
     }
-    assert one["Config"]["User"] == "65532:65532"
-    assert one["HostConfig"]["ReadonlyRootfs"]
-    assert one["HostConfig"]["Memory"] > 0
-    assert not one["EffectiveCaps"]
+    assert locked_up(pod.container())
+
+
+def test_the_rendered_migration_ends_well_though_all_is_there_already(
+    composed: Composed, podman: Run, play: Any, rendered: Any
+) -> None:
+    pod = play(rendered("Job", "heaters-migrate"))
+
+    ended = podman("wait", pod.name)
+
+    assert ended.stdout.strip() == "0", pod.said()
+    assert "streams, consumers and buckets are in place" in [line["message"] for line in pod.said()]
+    assert locked_up(pod.container())
+
+
+def test_the_rendered_review_api_serves_its_first_keeper(
+    composed: Composed, podman: Run, play: Any, rendered: Any
+) -> None:
+    """As docs/operations.md installs it: the first account is made within the Pod, and signs in by password."""
+    signed = {"authorization": f"Bearer {composed.secret['HEATERS_TOKEN']}"}
+    before = httpx.get(f"{composed.api.url}/api/videos", headers=signed, trust_env=False, timeout=30).json()["items"]
+    composed.compose("stop", "-t", "40", "review-api")
+
+    pod = play(rendered("Deployment", "heaters-review-api"))
+    with httpx.Client(base_url=pod.address(), trust_env=False, timeout=30) as browser:
+        until_ready(browser)
+        made = podman("exec", pod.name, "/opt/heaters/bin/heaters-service", "account", "--login", "ana")
+        password = made.stdout.strip().splitlines()[-1]
+        form = {"login": "ana", "password": password}
+        answer = browser.post("/signin", data=form, headers={"origin": "https://heaters.example"})
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        me = browser.get("/api/me", headers={"cookie": cookie})
+        videos = browser.get("/api/videos", headers={"cookie": cookie})
+
+    assert made.returncode == 0, made.stderr
+    assert answer.status_code == 303, answer.text
+    assert "secure" in answer.headers["set-cookie"].lower()
+    assert me.json()["roles"] == ["ops"]
+    assert len(before) >= 1
+    assert {one["id"] for one in videos.json()["items"]} == {one["id"] for one in before}
+    assert password not in json.dumps(pod.said())
+    assert locked_up(pod.container())

@@ -5,11 +5,14 @@ import os
 import signal
 import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from heaters_local.servers import free_port
 from pydantic import SecretStr
+from weather import Weather, link
 
 
 def environment(settings: Any) -> dict[str, str]:
@@ -60,3 +63,24 @@ async def test_a_missing_setting_is_named_before_anything_is_connected(migrated:
 
     assert process.returncode == 2
     assert b"HEATERS_DATABASE_URL is not set" in complaint
+
+
+async def test_a_migration_waits_for_servers_that_are_only_starting(migrated: Any) -> None:
+    said = environment(migrated)
+    port = urlsplit(said["HEATERS_DATABASE_URL"]).port or 0
+    async with link("127.0.0.1", port) as database:
+        database.turn(Weather.REFUSING)
+        said["HEATERS_DATABASE_URL"] = said["HEATERS_DATABASE_URL"].replace(f":{port}/", f":{database.port}/")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "heaters_review_api", "migrate", env=said, stdout=PIPE, stderr=STDOUT
+        )
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if b"a server does not answer yet" in line:
+                break
+        database.turn(Weather.FINE)
+        rest = await process.stdout.read()
+        code = await process.wait()
+
+    assert database.met >= 1
+    assert code == 0, rest

@@ -53,6 +53,7 @@ capabilities: {drop: [ALL]}
 {{- define "heaters.apiEnv" -}}
 {{- $v := .root.Values -}}
 {{ include "heaters.env" . }}
+- {name: HEATERS_NATS_REPLICAS, value: {{ $v.nats.replicas | quote }}}
 {{ include "heaters.secret" (dict "name" "HEATERS_DATABASE_URL" "secret" $v.postgres.existingSecret "key" "url") }}
 - {name: HEATERS_PUBLIC_URL, value: {{ printf "https://%s" $v.ingress.host | quote }}}
 - {name: HEATERS_TRUSTED_PROXIES, value: {{ join "," $v.signIn.trustedProxies | quote }}}

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,10 @@ _tracer = trace.get_tracer("heaters")
 _plain = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
 
+_DRIVES = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What JSON lets stand, and what drives terminals, ends lines for some readers, or turns the order of what is read."""
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message (a constant sentence), its fields, and the trace's id."""
 
@@ -83,7 +88,7 @@ class JsonLines(logging.Formatter):
             line["trace_id"] = f"{context.trace_id:032x}"
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return _DRIVES.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(line, default=str, ensure_ascii=False))
 
 
 def start(service: str, settings: Settings) -> None:

@@ -3,12 +3,17 @@
 import argparse
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import sys
+import time
 
+import psycopg
+import sqlalchemy.exc
 import uvicorn
 from heaters_edges import streams, telemetry
+from heaters_edges.failure import reason_of
 from heaters_edges.settings import load
 from heaters_edges.store import S3Store
 
@@ -22,6 +27,11 @@ from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
 from heaters_review_api.ops import command as ops
 from heaters_review_api.settings import Settings
 from heaters_review_api.web.connection import patient
+
+log = logging.getLogger(__name__)
+
+_SERVERS_WITHIN_S = 120
+"""On a first start everything is begun at once, and a database that has to be made takes longest."""
 
 
 class Server(uvicorn.Server):
@@ -63,13 +73,30 @@ def serve(settings: Settings) -> None:
 
 async def migrate_all(settings: Settings) -> None:
     """Make streams, consumers and buckets, the database's tables and the S3 bucket, as far as they are missing."""
-    await streams.migrate(settings)
+    await streams.migrate(settings, replicas=settings.nats_replicas)
     engine = make_engine(settings)
     try:
         await migrate(engine)
     finally:
         await engine.dispose()
     await asyncio.to_thread(S3Store(settings).create_bucket)
+
+
+async def migrate_when_they_answer(settings: Settings) -> None:
+    """Migrate as soon as all three servers answer. What starts us need not know when they do.
+
+    Raises:
+        OSError, psycopg.OperationalError, sqlalchemy.exc.OperationalError: one does not, not even after two minutes.
+    """
+    deadline = time.monotonic() + _SERVERS_WITHIN_S
+    while True:
+        try:
+            return await migrate_all(settings)
+        except (OSError, psycopg.OperationalError, sqlalchemy.exc.OperationalError) as problem:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("a server does not answer yet", extra={"reason": reason_of(problem)[:300]})
+        await asyncio.sleep(1)
 
 
 async def rebuild_all(settings: Settings) -> int:
@@ -110,7 +137,7 @@ def main() -> None:
     elif command in ops.OPERATIONS:
         sys.exit(ops.run(options, settings))
     elif command == "migrate":
-        asyncio.run(migrate_all(settings))
+        asyncio.run(migrate_when_they_answer(settings))
     elif command == "account":
         if not options.login:
             parser.error("account needs --login")

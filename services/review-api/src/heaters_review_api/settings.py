@@ -16,6 +16,12 @@ class Settings(EdgeSettings):
     """Settings of review-api, from HEATERS_*."""
 
     database_url: SecretStr = Field(description="Postgres, postgresql+psycopg://user:password@host:port/database")
+    nats_replicas: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="servers of NATS that keep each stream and bucket: 3 where there are three; for `migrate`",
+    )
     database_connections: int = Field(10, ge=2, description="connections to Postgres that one replica may hold")
     lock_wait_s: float = Field(
         5,

@@ -1,5 +1,6 @@
 """The gate: a word that somebody brings becomes who they are, or nothing."""
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from heaters_review_api.accounts.limits import Limit
 from heaters_review_api.accounts.principals import LOCAL, Principal
 from heaters_review_api.accounts.secrets import TOKEN_MARK, check_password, digest
-from heaters_review_api.accounts.store import Account, Store
+from heaters_review_api.accounts.store import Account, Attempt, Store
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Gate:
         self.patience = Limit(burst=per_min, per_s=per_min / 60)
         self._attempts, self._lock_s = attempts, lock_s
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self.changes = 0
+        """How often somebody's rights have changed at this replica; who watches for long looks again then."""
 
     async def by_token(self, word: str) -> Principal | None:
         """Who holds a token: the local one, or an account's."""
@@ -72,27 +75,34 @@ class Gate:
             return known
         return self._keep(word, await self.store.by_token(word))
 
-    async def by_cookie(self, word: str) -> Principal | None:
-        """Whose session it is."""
+    async def by_cookie(self, word: str, *, asks: bool = True) -> Principal | None:
+        """Whose session it is. A look that nobody asked for (`asks` is false) keeps no session from resting."""
         if not word or len(word) > 200:
             return None
         if self.local and (principal := self.local.by_cookie(word)):
             return principal
         if (known := self._look(word)) is not None:
             return known
-        return self._keep(word, await self.store.by_session(word))
+        return self._keep(word, await self.store.by_session(word, asks=asks))
 
     async def sign_in(self, login: str, password: str) -> Turned:
-        """Check a password; a wrong one counts against the account, whose lock says nothing to who does not know the right one."""
+        """Check a password; a wrong one counts against the account, whose lock says nothing to who does not know the right one.
+
+        The account and not this process counts: so many attempts are all that there are, at however many replicas, however fast.
+        """
         account = await self.store.by_login(login)
-        checked = await check_password(account.password if account else None, password)
         if account is None or account.password is None:
+            await check_password(None, password)
             return Turned(None, "unknown")
-        if account.locked:
+        # Both at once: an account that there is must not take the time of a write longer than one that there is not.
+        attempt, checked = await asyncio.gather(
+            self.store.attempt(account.id, most=self._attempts, lock_s=self._lock_s),
+            check_password(account.password, password),
+        )
+        if attempt is Attempt.REFUSED:
             return Turned(None, "locked")
         if not checked.right:
-            locked = await self.store.failed(account.id, most=self._attempts, lock_s=self._lock_s)
-            return Turned(None, "locked now" if locked else "wrong password")
+            return Turned(None, "locked now" if attempt is Attempt.LAST else "wrong password")
         if account.disabled:
             return Turned(None, "disabled")
         await self.store.succeeded(account.id, password=checked.anew)
@@ -101,6 +111,7 @@ class Gate:
     def forget(self) -> None:
         """Look everybody up anew: somebody's rights have changed."""
         self._known.clear()
+        self.changes += 1
 
     def _look(self, word: str) -> Principal | None:
         at, principal = self._known.get(digest(word), (0.0, None))

@@ -3,8 +3,20 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 
 _MOST_KEPT = 50_000
+
+
+def neighbourhood(address: str) -> str:
+    """Whom an address stands for: in IPv6 whoever has one has the 2^64 beside it, too (RFC 4291, 2.5.4)."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
 
 
 class Limit:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -51,6 +52,16 @@ class Token:
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
+
+
+class Attempt(Enum):
+    """What an attempt to sign in is, by those before it."""
+
+    COUNTED = auto()
+    LAST = auto()
+    """Unless its password is right the account stays locked."""
+    REFUSED = auto()
+    """The account is locked: whatever its password is."""
 
 
 class Taken(ValueError):
@@ -145,17 +156,23 @@ class Store:
             rows = await connection.execute(text("SELECT id, name FROM app.account"))
             return {str(row.id): row.name for row in rows}
 
-    async def failed(self, account_id: UUID, *, most: int, lock_s: float) -> bool:
-        """Count a wrong password; whether the account is locked by it."""
+    async def attempt(self, account_id: UUID, *, most: int, lock_s: float) -> Attempt:
+        """Count an attempt to sign in, before anybody looks whether its password is right.
+
+        Were only wrong ones counted, afterwards, then many that come at once, at several replicas, would all be looked at.
+        """
         query = """
             UPDATE app.account SET failures = CASE WHEN failures + 1 >= :most THEN 0 ELSE failures + 1 END,
                 locked_until = CASE WHEN failures + 1 >= :most THEN now() + make_interval(secs => :lock_s) ELSE locked_until END
-            WHERE id = :id RETURNING coalesce(locked_until > now(), false) AS locked
+            WHERE id = :id AND coalesce(locked_until <= now(), true) RETURNING coalesce(locked_until > now(), false) AS last
         """
-        return bool((await self._one(query, {"id": account_id, "most": most, "lock_s": lock_s})).locked)
+        async with self._engine.begin() as connection:
+            values = {"id": account_id, "most": most, "lock_s": lock_s}
+            row = (await connection.execute(text(query), values)).one_or_none()
+        return Attempt.REFUSED if row is None else Attempt.LAST if row.last else Attempt.COUNTED
 
     async def succeeded(self, account_id: UUID, *, password: str | None) -> None:
-        """Forget wrong passwords; keep a newer hash of the right one."""
+        """Forget the attempts before; keep a newer hash of the right one."""
         query = """
             UPDATE app.account SET failures = 0, locked_until = NULL, signed_in_at = now(),
                 password = coalesce(:password, password) WHERE id = :id
@@ -177,8 +194,8 @@ class Store:
         )
         return word
 
-    async def by_session(self, word: str) -> Principal | None:
-        """Whose session it is; None if it is over, was idle for too long, or its account is disabled."""
+    async def by_session(self, word: str, *, asks: bool = True) -> Principal | None:
+        """Whose session it is; None if it is over, was idle for too long, or its account is disabled. Whoever asks is not idle."""
         query = """
             SELECT a.id, a.name, a.roles, s.seen_at < now() - interval '1 minute' AS stale
             FROM app.session s JOIN app.account a ON a.id = s.account_id
@@ -188,7 +205,7 @@ class Store:
         values = {"hash": digest(word), "idle_s": self._idle_s}
         async with self._engine.begin() as connection:
             row = (await connection.execute(text(query), values)).one_or_none()
-            if row and row.stale:
+            if row and row.stale and asks:
                 await connection.execute(text("UPDATE app.session SET seen_at = now() WHERE hash = :hash"), values)
         return Principal(str(row.id), row.name, roles_of(row.roles)) if row else None
 

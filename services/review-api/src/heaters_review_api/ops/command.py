@@ -96,7 +96,7 @@ async def _backup(folder: Path, settings: Settings, *, restoring: bool) -> int:
         else:
             done = await backup(folder, bus=e.bus, engine=e.engine, store=e.store)
     if restoring:
-        await streams.migrate(settings)  # the consumers of a stream that was made anew
+        await streams.migrate(settings, replicas=settings.nats_replicas)  # the consumers of a stream that was made anew
     what = ", ".join(f"{count} {name}" for name, count in asdict(done).items() if name != "last_sequence")
     sys.stdout.write(f"{'restored' if restoring else 'kept'}: {what}; the last fact is {done.last_sequence}\n")
     return 0
@@ -108,6 +108,6 @@ async def _refill(settings: Settings) -> int:
         count = await refill(settings=settings, engine=engine)
     finally:
         await engine.dispose()
-    await streams.migrate(settings)
+    await streams.migrate(settings, replicas=settings.nats_replicas)
     sys.stdout.write(f"{count} facts given back to the stream\n")
     return 0

@@ -16,7 +16,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.types import ASGIApp
 
 from heaters_review_api.accounts.gate import Gate
-from heaters_review_api.accounts.limits import Limit
+from heaters_review_api.accounts.limits import Limit, neighbourhood
 from heaters_review_api.accounts.principals import LOCAL, Principal, Role
 from heaters_review_api.settings import Settings
 from heaters_review_api.web.problems import Problem
@@ -35,6 +35,7 @@ __all__ = [
     "Role",
     "address_of",
     "may",
+    "recognised",
     "require_patience",
     "require_same_origin",
     "session_cookie",
@@ -84,6 +85,17 @@ def session_cookie(
     )
 
 
+async def recognised(
+    connection: ASGIConnection[Any, Any, Any, Any], gate: Gate, settings: Settings, *, asks: bool = True
+) -> Principal | None:
+    """Who asks, by the token or the session that they bring; None for nobody that we know, or not any more."""
+    header = connection.headers.get("authorization")
+    if header is None:
+        return await gate.by_cookie(session_of(connection, settings), asks=asks)
+    scheme, _, token = header.partition(" ")
+    return await gate.by_token(token.strip()) if scheme.lower() == "bearer" else None
+
+
 class Authentication(AbstractAuthenticationMiddleware):
     """Recognises who asks, or answers 401; slows down who asks too often."""
 
@@ -95,12 +107,9 @@ class Authentication(AbstractAuthenticationMiddleware):
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         """A bearer token, or else a cookie."""
-        header = connection.headers.get("authorization")
-        if header is not None:
-            scheme, _, token = header.partition(" ")
-            principal = await self._gate.by_token(token.strip()) if scheme.lower() == "bearer" else None
+        principal = await recognised(connection, self._gate, self._settings)
+        if "authorization" in connection.headers:
             return self._result(connection, principal, "token", "This token is not known here, or not any more.")
-        principal = await self._gate.by_cookie(session_of(connection, self._settings))
         how = "Send a token as `Authorization: Bearer`, or open the page."
         result = self._result(connection, principal, "cookie", how)
         if connection.scope.get("method", "GET") not in _SAFE:
@@ -111,7 +120,7 @@ class Authentication(AbstractAuthenticationMiddleware):
         self, connection: ASGIConnection[Any, Any, Any, Any], principal: Principal | None, how: str, help_: str
     ) -> AuthenticationResult:
         if principal is None:
-            require_patience(self._strangers, address_of(connection))
+            require_patience(self._strangers, neighbourhood(address_of(connection)))
             raise Problem(HTTPStatus.UNAUTHORIZED, "Not signed in", help_)
         if principal is not LOCAL:
             require_patience(self._principals, principal.id)

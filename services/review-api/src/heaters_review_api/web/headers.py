@@ -18,6 +18,8 @@ SECURITY: dict[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    # What does not say so itself is for whoever asked, and for no cache between us.
+    "Cache-Control": "private, no-cache",
 }
 
 

@@ -13,6 +13,7 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from heaters_review_api.accounts.audit import Deed
+from heaters_review_api.accounts.limits import neighbourhood
 from heaters_review_api.accounts.oidc import NotVouchedFor
 from heaters_review_api.web.auth import (
     ANYBODY,
@@ -75,7 +76,7 @@ def sign_in_page(desk: Desk, status: int, message: str = "") -> Response[bytes]:
 async def sign_in(desk: TheDesk, request: Request[Any, Any, Any]) -> Response[Any]:
     """Sign in with what a form holds: the token of local mode, or a login and a password."""
     require_same_origin(request, desk.settings)
-    require_patience(desk.gate.patience, address_of(request))
+    require_patience(desk.gate.patience, neighbourhood(address_of(request)))
     form = await request.form()
     said = {name: value for name in ("token", "login", "password") if isinstance(value := form.get(name), str)}
     if "token" in said:
@@ -100,7 +101,7 @@ async def depart(desk: TheDesk, request: Request[Any, Any, Any]) -> Response[Any
     """On to the identity provider."""
     if desk.provider is None:
         raise Problem(HTTPStatus.NOT_FOUND, "No identity provider", "This desk has accounts of its own only.")
-    require_patience(desk.gate.patience, address_of(request))
+    require_patience(desk.gate.patience, neighbourhood(address_of(request)))
     try:
         leaving = await desk.provider.depart()
     except NotVouchedFor as problem:
@@ -126,10 +127,10 @@ async def arrive(
     state = request.query_params.get("state", "")
     if desk.provider is None:
         raise Problem(HTTPStatus.NOT_FOUND, "No identity provider", "This desk has accounts of its own only.")
-    require_patience(desk.gate.patience, address_of(request))
+    require_patience(desk.gate.patience, neighbourhood(address_of(request)))
     # The answer must come back to the very browser that we sent away: else somebody signs you in as themselves.
     begun = None
-    if state and request.cookies.get(_STATE_COOKIE) == state:
+    if state and request.cookies.get(_state_name(desk)) == state:
         begun = await desk.gate.store.end_sign_in(state)
     if begun is None or not code:
         said = request.query_params.get("error", "")[:100]
@@ -177,15 +178,20 @@ async def _noted(desk: Desk, request: Request[Any, Any, Any], actor: str, outcom
     await desk.audit.note(deed)
 
 
+def _state_name(desk: Desk) -> str:
+    # As with sessions: no neighbour of our host can set this one, and so have somebody arrive from a sign-in of the neighbour's own.
+    return f"__Host-{_STATE_COOKIE}" if desk.settings.is_public_secure else _STATE_COOKIE
+
+
 def _state_cookie(desk: Desk, state: str) -> Cookie:
     return Cookie(
-        key=_STATE_COOKIE,
+        key=_state_name(desk),
         value=state,
         httponly=True,
         samesite="lax",  # it comes back along a link from the identity provider
         secure=desk.settings.is_public_secure,
         max_age=_AWAY_S if state else 0,
-        path="/signin",
+        path="/",
     )
 
 

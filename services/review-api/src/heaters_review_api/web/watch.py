@@ -1,6 +1,7 @@
 """Watching: failures, progress, changes as they come, and who one is."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import lru_cache
@@ -17,8 +18,8 @@ from heaters_review_api.db.queries import Change
 from heaters_review_api.glance import Glance, merged
 from heaters_review_api.live import Changes, ProgressBoard, TooSlow
 from heaters_review_api.web import views
-from heaters_review_api.web.auth import ANYBODY, Principal
-from heaters_review_api.web.desk import TheDesk
+from heaters_review_api.web.auth import ANYBODY, Principal, recognised
+from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.measures import WATCHERS
 
 _HEARTBEAT_S = 15.0
@@ -56,6 +57,7 @@ async def progress(desk: TheDesk) -> views.ProgressList:
 @get("/api/events", guards=[ANYBODY], tags=["watch"], media_type="text/event-stream")
 async def events(
     desk: TheDesk,
+    request: Request[Principal, Any, Any],
     last_event_id: Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0)] = None,
     after: Annotated[
         int | None, QueryParameter(ge=0, description="like Last-Event-ID, for those that cannot set it")
@@ -78,7 +80,8 @@ async def events(
     `topic=presence` it is sent `event: progress` and `event: presence`, too: what `/api/progress` and `/api/presence` answer, at once and
     whenever it is something else. Those have no id, for they have no place in the stream.
 
-    Who does not take them fast enough is sent `event: dropped` and let go; it may come back with the last id that it has.
+    Who does not take them fast enough is sent `event: dropped` and let go; it may come back with the last id that it has. Whose session or
+    token has ended is let go, too, and is answered 401 when it comes back.
     """
     begin = last_event_id if last_event_id is not None else after
     videos, wanted = frozenset(video or ()), frozenset(topic or TOPICS)
@@ -88,7 +91,7 @@ async def events(
         if name in wanted:
             sources.append(_glances(name, glance, videos))
     return Stream(
-        sources[0] if len(sources) == 1 else merged(sources),
+        _while_known(desk, request, sources[0] if len(sources) == 1 else merged(sources)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
@@ -107,6 +110,20 @@ def glances(progress: ProgressBoard, leases: Leases, *, closing: asyncio.Event) 
         "progress": Glance("progress", what_is_worked_on, every_s=_LOOK_S, closing=closing),
         "presence": Glance("presence", who_is_here, every_s=_LOOK_S, closing=closing),
     }
+
+
+async def _while_known(
+    desk: Desk, request: Request[Principal, Any, Any], source: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """What there is to see, for as long as whoever watches may see it: looked at again with each heartbeat, and when rights change here."""
+    looked_at, changes = time.monotonic(), desk.gate.changes
+    async with aclosing(source) as pieces:
+        async for piece in pieces:
+            if time.monotonic() - looked_at >= _HEARTBEAT_S or desk.gate.changes != changes:
+                looked_at, changes = time.monotonic(), desk.gate.changes
+                if await recognised(request, desk.gate, desk.settings, asks=False) is None:
+                    return
+            yield piece
 
 
 async def _changes(
