@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from heaters_contracts.fact import Fact, Told
-from heaters_contracts.facts import VideoCutsChanged, VideoThawed, VideoThawRequested
+from heaters_contracts.facts import DecisionUndone, VideoCutsChanged, VideoThawed, VideoThawRequested
 from heaters_contracts.facts.segment import Cut
 from heaters_contracts.spans import Span
 from heaters_review_api.core.fold import Unread, fold
@@ -428,3 +428,19 @@ def test_a_video_waits_for_its_original_from_the_first_export_that_asks_until_it
     assert waiting.video.thaw_requested_at == asked.stored_at
     assert back.video.thaw_requested_at is None
     assert back.clips[told.clip_id(0, 30)].state == ClipState.EXPORTING
+
+
+def test_an_undone_approval_is_found_no_more_though_its_pictures_are_being_taken_anew(story: Any) -> None:
+    film = story(video_id=VIDEO).ready([30])
+    approved = film.verdict("approve", 0, 30)
+    film.embedded(film.keyframed(film.exported(approved)))
+    film.exported_for(approved, film.replayed("export", approved), object_key="second.mp4")
+    before = apply(film.told)
+
+    undone = film.say(DecisionUndone(decision=approved.id, by="ana", idempotency_key="u"), approved, worked_s=None)
+    after = fold(before, [undone])
+
+    assert before.clips[approved.fact.clip_id].state == ClipState.KEYFRAMING
+    assert after.clips[approved.fact.clip_id].state == ClipState.PENDING_REVIEW
+    assert after.forgotten == {approved.fact.clip_id}
+    assert after.embeddings == {}

@@ -116,7 +116,7 @@ def withdrawn(t: Tables, clip: Clip, told: Told[Fact]) -> Clip:
     t.clips[clip.id] = after
     for ref in objects_of(clip):
         discard(t, ref, told)
-    if clip.embed_id is not None:
+    if clip.model is not None:  # embedded once; while its pictures are taken anew, it has no embed_id
         t.forgotten.add(clip.id)
         for key in [key for key in t.embeddings if key[0] == clip.id]:
             del t.embeddings[key]
