@@ -7,9 +7,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from heaters_contracts import ids
 from heaters_contracts.fact import decode, tell
 from heaters_contracts.facts import SegmentScenesDetected
 from heaters_contracts.facts.clip import ProxyPart
@@ -83,14 +84,15 @@ class Dies:
 
 
 class Overtaken:
-    """A bus before whose first fact somebody else is faster."""
+    """A bus before one of whose facts, the first or a later one, somebody else is faster."""
 
-    def __init__(self, bus: Any, faster: Callable[[], Awaitable[Any]]) -> None:
-        self._bus, self._faster = bus, [faster]
+    def __init__(self, bus: Any, faster: Callable[[], Awaitable[Any]], *, after: int = 0) -> None:
+        self._bus, self._faster, self._left = bus, faster, after
 
     async def publish(self, told: Any, *, expect: int | None = None) -> Any:
-        if self._faster:
-            await self._faster.pop()()
+        if self._left == 0:
+            await self._faster()
+        self._left -= 1
         return await self._bus.publish(told, expect=expect)
 
     async def last_sequence(self) -> int:
@@ -167,6 +169,32 @@ async def test_what_a_crash_left_without_an_order_is_ordered_by_whoever_comes_by
     await app.passed.wait_for(max(filter(None, both), default=0), timeout_s=5)
     assert await told_types(desk, film) == ["clip.grouped", "clip.approved", "clip.approved"]
     assert await app.desk.queries.without_order(film.video_id) == []
+
+
+async def test_a_video_that_cannot_be_ordered_keeps_no_other_waiting(desk: Any, film: Any, story: Any) -> None:
+    """A foreign publisher has told its scenes, and nobody its proxies."""
+    app, odd = desk.application, story(frames=(100, 100), video_id=UUID(int=uuid4().int >> 64))
+    downloaded = odd.downloaded(odd.requested())
+    plans = [odd.planned_segment(segment, downloaded) for segment in odd.segments()]
+    odd.planned(downloaded)
+    for segment, planned in zip(odd.segments(), plans, strict=True):
+        odd.detected(segment, [50], planned)
+    await desk.publish(odd)
+    for one, end in ((odd, 50), (film, 30)):
+        dying = Decisions(Dies(app.bus, 1), app.desk.queries, app.passed, timeout_s=10)
+        with suppress(BusError, Refused):
+            await dying.group([one.clip_id(0, end)], by="ana", idempotency_key=f"k{end}", beside="next")
+
+    lacking = await app.desk.queries.videos_without_order()
+    for _ in range(200):
+        if not await app.desk.queries.without_order(film.video_id):
+            break
+        await asyncio.sleep(0.05)
+
+    assert lacking[0] == odd.video_id
+    assert await told_types(desk, odd) == ["clip.grouped"]
+    assert await told_types(desk, film) == ["clip.grouped", "clip.approved", "clip.approved"]
+    await app.desk.decisions.undo(by="ana", idempotency_key=uuid4().hex, decision=ids.decision_id("ana", "k50"))
 
 
 @pytest.mark.parametrize("facts", [1, 2, 3])
@@ -272,6 +300,42 @@ async def test_a_selection_in_which_somebody_was_faster_everywhere_is_refused(
         await slower.decide_all([hers], "skip", by="local", idempotency_key=uuid4().hex)
 
     assert await told_types(desk, film) == ["clip.skipped"]
+
+
+async def test_a_selection_that_is_undone_while_it_is_told_decides_no_more(
+    desk: Any, film: Any, other: Any, ben: Decisions
+) -> None:
+    first, second, third = film.clip_id(0, 30), film.clip_id(30, 120), other.clip_id(0, 50)
+    key, app = uuid4().hex, desk.application
+    undo = partial(ben.undo, by="local", idempotency_key=uuid4().hex)
+    slow = Decisions(Overtaken(app.bus, undo, after=1), app.desk.queries, app.passed, timeout_s=10)
+
+    made = await slow.decide_all([first, second, third], "skip", by="local", idempotency_key=key)
+    again = await ben.decide_all([first, second, third], "skip", by="local", idempotency_key=key)
+
+    assert made.clip_ids == again.clip_ids == (first,)
+    assert [(one.clip_id, one.refusal.rule) for one in made.refused] == [
+        (second, "decision_stands"),
+        (third, "decision_stands"),
+    ]
+    assert [one.clip_id for one in again.refused] == [second, third]
+    assert await told_types(desk, film) == ["clip.skipped", "decision.undone"]
+    assert await told_types(desk, other) == []
+
+
+async def test_a_group_says_which_clip_somebody_else_has_put_elsewhere_while_it_was_told(
+    desk: Any, film: Any, other: Any, ben: Decisions
+) -> None:
+    mine, taken = film.clip_id(0, 30), other.clip_id(0, 50)
+    app = desk.application
+    faster = partial(ben.group, [taken, other.clip_id(50, 300)], by="ben", idempotency_key=uuid4().hex)
+    slow = Decisions(Overtaken(app.bus, faster, after=1), app.desk.queries, app.passed, timeout_s=10)
+
+    with pytest.raises(Refused, match="frames 0 to 49 was put into another group meanwhile") as refused:
+        await slow.group([mine, taken], by="local", idempotency_key=uuid4().hex)
+
+    assert [one.clip_id for one in refused.value.clips] == [taken]
+    assert (await shown(desk, taken))["group"] != (await shown(desk, mine))["group"]
 
 
 async def test_a_selection_key_means_one_selection(desk: Any, film: Any) -> None:

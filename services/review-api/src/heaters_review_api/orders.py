@@ -70,9 +70,16 @@ class Orders:
             await asyncio.sleep(_SWEEP_S)
             try:
                 for video_id in await self._queries.videos_without_order():
-                    await self.complete(video_id)
-            except (SQLAlchemyError, Unavailable, Lagging, Refused, OSError) as problem:
+                    await self._complete_if_allowed(video_id)
+            except (SQLAlchemyError, Unavailable, Lagging, OSError) as problem:
                 log.warning("orders were not completed yet", extra={"reason": str(problem)})
+
+    async def _complete_if_allowed(self, video_id: UUID) -> None:
+        """Complete a video's orders; one whose clips cannot be ordered keeps none of the others waiting."""
+        try:
+            await self.complete(video_id)
+        except Refused as problem:
+            log.warning("a video's orders were not completed yet", extra={"video_id": video_id, "reason": str(problem)})
 
 
 def original_of(video: Video | None) -> ObjectRef | None:

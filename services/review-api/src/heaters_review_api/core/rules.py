@@ -4,8 +4,10 @@ A rule has a name, a condition, and a message with the values. Rules stand in ta
 that does not hold is the one that is told.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -172,6 +174,24 @@ GROUP_RULES: tuple[Rule[Sequence[Clip]], ...] = (
         "group_is_new",
         lambda clips: any(clip.group_id is None for clip in clips),
         lambda clips: f"These {len(clips)} clips are one group already.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A clip that is to be put into a group in which others are already."""
+
+    clip: Clip
+    group: UUID
+
+
+JOIN_RULES: tuple[Rule[Joining], ...] = (
+    Rule("clip_stands", lambda a: a.clip.live, lambda a: f"{_name(a.clip)} is no more: its cuts have changed."),
+    Rule(
+        "clips_are_of_one_group",
+        lambda a: a.clip.group_id in {None, a.group},
+        lambda a: f"{_name(a.clip)} was put into another group meanwhile; take it out of that first.",
     ),
 )
 
@@ -369,7 +389,19 @@ def _is_in_the_way(a: OnDecision, part: Decision, other: Decision) -> bool:
 
 
 def _in_the_way(a: OnDecision) -> Decision | None:
-    found = [other for other in a.others if any(_is_in_the_way(a, part, other) for part in a.parts)]
+    parts = sorted(a.parts, key=lambda part: part.start_frame)
+    starts, reach = [part.start_frame for part in parts], list(accumulate((part.end_frame for part in parts), max))
+
+    def is_in_the_way(other: Decision) -> bool:
+        # A selection has a thousand parts, and its video ten thousand decisions: each is looked at beside those that it can overlap alone.
+        for n in range(bisect_left(starts, other.end_frame) - 1, -1, -1):
+            if reach[n] <= other.start_frame:
+                return False
+            if _is_in_the_way(a, parts[n], other):
+                return True
+        return False
+
+    found = [other for other in a.others if is_in_the_way(other)]
     return max(found, key=lambda other: other.changed_sequence, default=None)
 
 
@@ -438,6 +470,11 @@ def cut_refusal(about: OnCut) -> Refusal | None:
 def group_refusal(clips: Sequence[Clip]) -> Refusal | None:
     """Why these clips may not be one group; None if they may."""
     return first_broken(GROUP_RULES, clips)
+
+
+def join_refusal(clip: Clip, group: UUID) -> Refusal | None:
+    """Why a clip may not be put into a group in which others are already; None if it may."""
+    return first_broken(JOIN_RULES, Joining(clip, group))
 
 
 def ungroup_refusal(clip: Clip) -> Refusal | None:

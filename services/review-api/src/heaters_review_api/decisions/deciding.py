@@ -124,12 +124,13 @@ class Deciding:
             found.values(), key=lambda one: (one.clip.video_sequence, one.clip.video_id, one.clip.start_frame)
         )
 
-    async def _done(self, decision: UUID, action: Action, wanted: Sequence[UUID]) -> set[UUID]:
+    async def _done(self, decision: UUID, action: Action, wanted: Sequence[UUID]) -> tuple[set[UUID], bool]:
+        """The clips about which a selection is told already, and whether it was undone since."""
         rows = await self._queries.decision_rows(decision)
         done = {row.clip_id for row in rows if row.clip_id is not None}
         if any(row.action != action for row in rows) or not done <= set(wanted):
             raise key_was_used(f"{rows[0].action} {len(rows)} other clips")
-        return done
+        return done, any(row.undone_by is not None for row in rows)
 
 
 def span_of(clip: Clip) -> Span:

@@ -14,7 +14,7 @@ from heaters_review_api.core import rules
 from heaters_review_api.core.rules import Refusal
 from heaters_review_api.db.queries import ClipOfVideo
 from heaters_review_api.decisions.deciding import Deciding, Selected, span_of
-from heaters_review_api.telling import TRIES, Refused, Wish, key_was_used
+from heaters_review_api.telling import TRIES, Refused, RefusedClip, Wish, key_was_used
 
 Neighbour = Literal["previous", "next"]
 
@@ -85,8 +85,13 @@ class GroupDecisions(Deciding):
             members = [one for one in of_video if one.clip.group_id != group]
             if not members:
                 continue
-            if (refusal := rules.first_broken(rules.GROUP_RULES[1:3], [one.clip for one in members])) is not None:
-                raise Refused(refusal)
+            refused = [
+                RefusedClip(one.clip.id, refusal)
+                for one in members
+                if (refusal := rules.join_refusal(one.clip, group)) is not None
+            ]
+            if refused:
+                raise Refused(refused[0].refusal, clips=refused)
             fact = ClipGrouped(
                 group=group,
                 clips=tuple(ClipOfGroup(clip_id=one.clip.id, span=span_of(one.clip)) for one in members),

@@ -17,6 +17,8 @@ from heaters_review_api.decisions.deciding import Deciding, Selected, verdict_fa
 from heaters_review_api.orders import original_of
 from heaters_review_api.telling import TRIES, Refused, RefusedClip, Wish
 
+_UNDONE = Refusal("decision_stands", "This selection was undone meanwhile: no more of it is decided.")
+
 
 class SelectionDecisions(Deciding):
     """Decides on a selection."""
@@ -27,7 +29,7 @@ class SelectionDecisions(Deciding):
         """Give one verdict on a selection; one decision, undone as one.
 
         If a rule does not hold for a clip, nothing is decided, and all such clips are named. If somebody decides on one of them while
-        this is being told, that one is left out, and named in the answer.
+        this is being told, that one is left out, and named in the answer; if the person undoes it meanwhile, all that is not told yet is.
 
         Raises:
             NoSuchClip: one of them is none.
@@ -36,17 +38,20 @@ class SelectionDecisions(Deciding):
         wanted = list(dict.fromkeys(clip_ids))
         decision = ids.decision_id(by, idempotency_key)
         clips = await self._clips(wanted)
-        done = await self._done(decision, verdict, wanted)
+        done, undone = await self._done(decision, verdict, wanted)
         refused = [
             RefusedClip(one.clip.id, refusal)
             for one in clips
-            if one.clip.id not in done and (refusal := rules.refusal(one.clip, verdict))
+            if one.clip.id not in done and (refusal := _UNDONE if undone else rules.refusal(one.clip, verdict))
         ]
         if refused and not done:
             raise Refused(_several(refused, len(wanted)), clips=refused)
         last, over = 0, done | {one.clip_id for one in refused}
         for video_id, of_video in groupby(clips, key=lambda one: one.clip.video_id):
             todo = [one for one in of_video if one.clip.id not in over]
+            if last and todo and (await self._done(decision, verdict, wanted))[1]:
+                refused += [RefusedClip(one.clip.id, _UNDONE) for one in todo]
+                continue
             told, lost = await self._decide_in_video(video_id, todo, verdict, by, idempotency_key, decision)
             last = max(last, told)
             refused += lost
@@ -88,8 +93,11 @@ class SelectionDecisions(Deciding):
                 await self._teller.catch_up()
                 again = await self._clips([one.clip.id for one in left])
                 # Looked up after the clips: else one that another replica decides under this very key would stand against itself.
-                told = {row.clip_id for row in await self._queries.decision_rows(decision)}
+                rows = await self._queries.decision_rows(decision)
+                told = {row.clip_id for row in rows}
                 left, version = deque(one for one in again if one.clip.id not in told), again[0].version
+                if any(row.undone_by is not None for row in rows):
+                    return last, lost + [RefusedClip(one.clip.id, _UNDONE) for one in left]
             else:
                 left.popleft()
                 tries = 0

@@ -94,7 +94,7 @@ def grouped(t: Tables, fact: ClipGrouped, told: Told[Fact]) -> None:
         row = replace(_row(t, told, "group", member.span, member.clip_id, fact, part=part), group_id=fact.group)
         clip = t.clips.get(member.clip_id)
         # The rules are about the whole group, whose other clips may be of other videos; here only what must hold for each.
-        allowed = clip is not None and clip.live and clip.group_id in {None, fact.group}
+        allowed = clip is not None and rules.join_refusal(clip, fact.group) is None
         _keep(t, row, allowed=allowed)
         if clip is not None and allowed:
             t.clips[clip.id] = with_decision(clip, row, told.id)
