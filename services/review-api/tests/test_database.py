@@ -145,6 +145,20 @@ async def test_what_nobody_can_read_is_kept_and_passed(desk: Any, story: Any, su
         assert version == ack.sequence
 
 
+async def test_a_subject_that_only_looks_like_a_videos_does_not_count_for_its_version(desk: Any, story: Any) -> None:
+    """The server's filter of the video's messages does not see it, so nobody could decide on that version."""
+    film = story().ready([30])
+    await desk.publish(film)
+
+    ack = await desk.application.bus.publish_raw(f"heaters.clip.skipped.v1.bulk.{film.video_id.hex}", {}, b"{}")
+    await desk.application.passed.wait_for(ack.sequence, timeout_s=5)
+    answer = await desk.client.post(
+        f"/api/clips/{film.clip_id(0, 30)}/verdict", json={"verdict": "skip"}, headers={"Idempotency-Key": "k"}
+    )
+
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_fact_that_does_not_fit_the_tables_is_passed_and_its_neighbours_stay(desk: Any, story: Any) -> None:
     film, huge = story(), story(frames=(2**40, 5))
     film.requested()

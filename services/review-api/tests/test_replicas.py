@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.locks import PROJECTION, LockLost, held
+from heaters_review_api.db.passed import Passed, listen
 from psycopg.rows import TupleRow
 
 Admin = psycopg.AsyncConnection[TupleRow]
@@ -87,6 +88,29 @@ async def test_a_database_that_throws_everybody_out_is_gone_back_to(
 
     assert answers == [(200, "review_skipped"), (200, "review_archived")]
     assert seen == ["review_archived", "review_archived"]
+
+
+async def test_who_projects_is_not_told_less_than_it_has_written(migrated: Any) -> None:
+    """The listener asks where the tables are, and before it hears the answer a batch may have been written."""
+
+    class Told(Passed):
+        told = asyncio.Event()
+
+        def hear(self, sequence: int) -> None:
+            super().hear(sequence)
+            self.told.set()
+
+    engine, passed, written = make_engine(migrated), Told(), 2**40
+    passed.leading = True
+    passed.advance(written)
+
+    listening = asyncio.create_task(listen(engine, passed))
+    await asyncio.wait_for(passed.told.wait(), 30)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await engine.dispose()
+
+    assert passed.sequence == written
 
 
 async def test_whoever_holds_a_lock_is_stopped_once_its_connection_ends(migrated: Any, admin: Admin) -> None:

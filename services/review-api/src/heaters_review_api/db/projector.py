@@ -253,6 +253,8 @@ def _video_of(subject: str) -> UUID | None:
     """Whose version a message counts for: the server's filter looks at the last token, whatever stands before it."""
     tokens = subject.split(".")
     try:
-        return UUID(tokens[5]) if len(tokens) == 6 else None
+        video_id = UUID(tokens[5]) if len(tokens) == 6 else None
     except ValueError:
         return None
+    # `UUID` reads more than we write (capitals, braces), and the server's filter does not.
+    return video_id if str(video_id) == tokens[-1] else None
