@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -225,6 +226,24 @@ async def test_accounts_are_kept_by_ops_who_cannot_lock_themselves_out(guarded: 
     assert suicide.status_code == 409
     assert wrong.status_code == 400
     assert {"id": made.json()["id"], "name": "Ben"} in names.json()["items"]
+
+
+async def test_a_deed_that_names_what_cannot_be_stored_takes_no_other_out_of_the_log(desk: Any) -> None:
+    mine = uuid4().hex
+    headers = {"idempotency-key": mine}
+
+    await asyncio.gather(
+        desk.client.post(f"/api/stages/{mine}/resume", headers=headers),
+        desk.client.post(f"/api/stages/{mine}%00/resume", headers=headers),
+    )
+    subjects: set[str] = set()
+    for _ in range(50):
+        entries = await desk.application.desk.audit.entries(before=None, actor="local", limit=100)
+        if len(subjects := {one.deed.subject for one in entries if mine in one.deed.subject}) == 2:
+            break
+        await asyncio.sleep(0.05)
+
+    assert subjects == {f"/api/stages/{mine}/resume", f"/api/stages/{mine}\ufffd/resume"}
 
 
 async def test_every_deed_is_in_the_log_and_signs_of_life_are_not(guarded: Any, account: Any, tokens: Any) -> None:

@@ -12,6 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from heaters_review_api.db.texts import plain
+
 log = logging.getLogger("heaters.audit")
 
 _BATCH = 500
@@ -82,7 +84,8 @@ class Audit:
             INSERT INTO app.audit (actor, via, address, action, subject, outcome, detail)
             VALUES (:actor, :via, :address, :action, :subject, :outcome, CAST(:detail AS jsonb))
         """
-        rows = [{**asdict(deed), "detail": json.dumps(deed.detail)} for deed in deeds]
+        # One text that Postgres does not store would take all that is written with it out of the log.
+        rows = [{**said, "detail": json.dumps(said["detail"])} for said in (plain(asdict(deed)) for deed in deeds)]
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(text(query), rows)
