@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+NIL = "00000000-0000-4000-8000-000000000000"
+
 
 async def test_a_video_tells_everything_in_one_call(desk: Any, story: Any) -> None:
     film = story(frames=(100,)).ready([30])
@@ -193,6 +195,10 @@ async def test_a_watcher_sees_every_change_in_order_and_can_go_on(desk: Any, sto
         "/api/clips?state=lost",
         "/api/clips?video=1",
         "/api/clips?cursor=AAAA",
+        "/api/clips?tag=%00",
+        "/api/audit?actor=%00",
+        f"/api/videos/{NIL}/storyboard/{'9' * 5000}",
+        f"/api/videos/{NIL}/waveform?start={'9' * 30}",
         "/nowhere",
     ],
 )
@@ -203,6 +209,20 @@ async def test_what_cannot_be_answered_is_a_problem_with_a_reason(desk: Any, pat
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert answer.json()["title"]
     assert answer.json()["status"] == answer.status_code
+
+
+async def test_settings_are_kept_as_they_are_or_refused(desk: Any) -> None:
+    wished = {"settings": {"path": "C:\\u0000", "nul": "a\x00b", "far": 10**400}}
+    deep = b'{"settings": {"a": ' + b"[" * 15_000 + b"]" * 15_000 + b"}}"
+
+    kept = await desk.client.put("/api/me/settings", json=wished)
+    found = await desk.client.get("/api/me/settings")
+    refused = await desk.client.put("/api/me/settings", content=deep, headers={"content-type": "application/json"})
+
+    assert kept.status_code == 200
+    assert found.json()["settings"] == {"path": "C:\\u0000", "nul": "a\ufffdb", "far": 10**400}
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "The body is nested too deeply."
 
 
 async def test_the_document_is_openapi_and_knows_the_routes(desk: Any) -> None:

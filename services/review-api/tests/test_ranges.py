@@ -19,6 +19,8 @@ from heaters_review_api.web.ranges import NotSatisfiable, Part, part_of
         ("bytes=0-1,5-6", None),
         ("frames=0-1", None),
         ("nonsense", None),
+        (f"bytes=0-{'9' * 5000}", None),
+        (f"bytes=-{'9' * 5000}", None),
     ],
 )
 def test_a_range_is_the_part_it_names(header: str | None, part: Part | None) -> None:

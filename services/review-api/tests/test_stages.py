@@ -1,5 +1,6 @@
 """What people do about stages: give messages again, whether they failed or not."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -93,3 +94,38 @@ async def test_scenes_are_found_again_with_the_detector_that_is_named(desk: Any,
     assert {one.fact.options.detector for one in await requests(desk, film.video_id)} == {"cascade@1.5"}
     assert (unknown.status_code, elsewhere.status_code) == (400, 400)
     assert "adaptive, transnetv2, cascade" in unknown.json()["detail"]
+
+
+async def test_a_failure_is_settled_once_under_one_key_and_answered_in_the_same_way(desk: Any, story: Any) -> None:
+    film = story()
+    failed = film.failed("download", film.requested())
+    message = f"heaters.video.requested.v1.bulk.{film.video_id}"
+    film.told[-1] = replace(failed, fact=failed.fact.model_copy(update={"message_subject": message}))
+    await desk.publish(film)
+    path = f"/api/failures/{failed.id}/discard"
+
+    first = await desk.client.post(path, headers={"Idempotency-Key": "one"})
+    again = await desk.client.post(path, headers={"Idempotency-Key": "one"})
+    other = await desk.client.post(path, headers={"Idempotency-Key": "two"})
+
+    assert first.status_code == again.status_code == 200
+    assert again.json() == first.json()
+    assert (other.status_code, other.json()["detail"]) == (409, "this failure was discarded already")
+
+
+async def test_a_message_that_failed_is_shown_whatever_it_holds(desk: Any, story: Any) -> None:
+    deep = b"[" * 50_000 + b"]" * 50_000
+    for data in (deep, b'{"a": "\\ud800"}', b"\xff"):
+        film = story()
+        requested = film.requested()
+        await desk.publish(film)
+        ack = await desk.application.bus.publish_raw(f"heaters.video.dreamt.v1.bulk.{film.video_id}", {}, data)
+        film.told.clear()
+        failed = film.failed("download", requested)
+        film.told[-1] = replace(failed, fact=failed.fact.model_copy(update={"message_sequence": ack.sequence}))
+        await desk.publish(film)
+
+        answer = await desk.client.get(f"/api/failures/{failed.id}")
+
+        assert answer.status_code == 200
+        assert answer.json()["message"] == data[:65536].decode("utf-8", "replace")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from heaters_contracts import ids
 from heaters_contracts.detectors import UnknownDetector, read_wish
 from heaters_contracts.fact import Fact, Lane, Told, parse_subject, tell
 from heaters_contracts.facts import StageDiscarded, StagePaused, StageRequested, StageResumed
@@ -16,7 +17,6 @@ from heaters_edges import telemetry
 from heaters_edges.bus import Ack
 from heaters_edges.pauses import Pause
 
-from heaters_review_api.core.tables import Failure
 from heaters_review_api.db.passed import Passed
 from heaters_review_api.db.queries import Queries
 from heaters_review_api.telling import NoSuchVideo
@@ -93,25 +93,11 @@ class Stages:
             NoSuchFailure: see there.
             AlreadySettled: it is not open any more.
         """
-        failure = await self._open(failure_id)
-        fact = StageRequested(
-            stage=failure.stage,
-            message_sequence=failure.message_sequence,
-            by=by,
-            idempotency_key=idempotency_key,
-        )
-        return await self._tell(fact, failure.video_id, parse_subject(failure.message_subject).lane)
+        return await self._settle(failure_id, StageRequested, by, idempotency_key)
 
     async def discard(self, failure_id: UUID, *, by: str, idempotency_key: str) -> int:
         """Wait no more for what failed; its state stays, and it leaves the list. Raises what `retry` raises."""
-        failure = await self._open(failure_id)
-        fact = StageDiscarded(
-            stage=failure.stage,
-            message_sequence=failure.message_sequence,
-            by=by,
-            idempotency_key=idempotency_key,
-        )
-        return await self._tell(fact, failure.video_id, parse_subject(failure.message_subject).lane)
+        return await self._settle(failure_id, StageDiscarded, by, idempotency_key)
 
     async def replay(
         self, video_id: UUID, stage: str, *, force: bool, by: str, idempotency_key: str, detector: str | None = None
@@ -207,15 +193,23 @@ class Stages:
                 ),
             )
 
-    async def _open(self, failure_id: UUID) -> Failure:
+    async def _settle(
+        self, failure_id: UUID, what: type[StageRequested | StageDiscarded], by: str, idempotency_key: str
+    ) -> int:
         failure = await self._queries.failure(failure_id)
         if failure is None:
             raise NoSuchFailure(f"there is no failure {failure_id}")
-        if not failure.open:
+        fact = what(
+            stage=failure.stage, message_sequence=failure.message_sequence, by=by, idempotency_key=idempotency_key
+        )
+        if failure.open:
+            return await self._tell(fact, failure.video_id, parse_subject(failure.message_subject).lane)
+        told = await self._queries.sequence_of(ids.fact_id(fact.TYPE, fact.VERSION, None, fact.key()))
+        if told is None:
             raise AlreadySettled(
                 f"this failure was {failure.settled} already" if failure.settled else "the stage has done it since"
             )
-        return failure
+        return told  # asked for again under the same key
 
     async def _tell(self, fact: Fact, video_id: UUID, lane: Lane) -> int:
         sequence = await self._publish(fact, video_id, lane)

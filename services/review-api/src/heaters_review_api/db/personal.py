@@ -1,6 +1,5 @@
 """What is a person's own: how they like the pages; and what their player could not play."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.db import schema
-from heaters_review_api.db.texts import printable
+from heaters_review_api.db.texts import plain, printable
 
 _KEPT_DAYS = 30
 
@@ -45,8 +44,7 @@ class Personal:
 
     async def keep_settings(self, person: str, settings: dict[str, Any]) -> None:
         """Keep them, in place of what was kept."""
-        clean = json.loads(json.dumps(settings).replace("\\u0000", ""))
-        made = insert(schema.setting).values(person=person, settings=clean)
+        made = insert(schema.setting).values(person=person, settings=plain(settings))
         changed = made.on_conflict_do_update(
             index_elements=["person"], set_={"settings": made.excluded.settings, "changed_at": func.now()}
         )

@@ -10,7 +10,7 @@ from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObj
 from heaters_edges.maintenance import NoSuchChore
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from heaters_review_api.db.passed import Lagging
 from heaters_review_api.decisions import NoSuchClip, NoSuchVideo, Outdated, Refused
@@ -134,6 +134,19 @@ def on_unavailable(request: Request[Any, Any, Any], problem: Exception) -> Respo
     return _answer(request, Problem(503, "Not available just now", detail), {"Retry-After": "2"})
 
 
+def on_wrong_value(request: Request[Any, Any, Any], problem: DataError) -> Response[Any]:
+    """A text with a NUL, and whatever else no column can hold or be compared with."""
+    log.warning("a value does not fit the database", extra={"path": request.url.path, "reason": str(problem.orig)})
+    detail = f"A value does not fit: {str(problem.orig).splitlines()[0]}."
+    return _answer(request, Problem(400, "The request cannot be understood", detail))
+
+
+def on_too_deep(request: Request[Any, Any, Any], problem: RecursionError) -> Response[Any]:
+    """A body of lists in lists in lists."""
+    log.warning("a body is nested too deeply", extra={"path": request.url.path})
+    return _answer(request, Problem(400, "The request cannot be understood", "The body is nested too deeply."))
+
+
 def on_lost_object(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
     """The store does not hold what a fact names."""
     log.error("an object is lost or damaged", extra={"path": request.url.path, "reason": str(problem)})
@@ -208,7 +221,9 @@ HANDLERS: dict[Any, Any] = {
     Lagging: on_unavailable,
     Unavailable: on_unavailable,
     TryLater: on_unavailable,
+    DataError: on_wrong_value,
     SQLAlchemyError: on_unavailable,
+    RecursionError: on_too_deep,
     MissingObject: on_lost_object,
     WrongObject: on_lost_object,
     Exception: on_anything_else,

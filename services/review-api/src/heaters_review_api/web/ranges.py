@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-_ONE = re.compile(r"bytes=\s*(\d*)-(\d*)\s*")
+_ONE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Stages and their failures: look, try again, wait no more, pause, resume."""
 
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
@@ -25,8 +25,8 @@ async def get_failure(desk: TheDesk, failure_id: FromPath[UUID]) -> views.Failur
     message = await desk.queries.message(failure.message_sequence)
     headers, data = message if message else ({}, b"")
     try:
-        payload: Any = json.loads(data)
-    except ValueError:
+        payload: Any = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         payload = data[:_SHOWN_BYTES].decode("utf-8", "replace")
     return views.FailureInFull(
         failure=views.failure_view(failure),

@@ -43,6 +43,11 @@ class HistoryReads(Reads):
         query = select(schema.event).where(_e.video_id == video_id, _e.sequence > after)
         return [to_row(core.Event, row) for row in await self._all(query.order_by(_e.sequence).limit(limit))]
 
+    async def sequence_of(self, fact_id: UUID) -> int | None:
+        """Where a fact stands in the stream; None if the tables do not know it."""
+        rows = await self._all(select(_e.sequence).where(_e.fact_id == fact_id))
+        return rows[0][0] if rows else None
+
     async def trace_of(self, video_id: UUID) -> str | None:
         """The traceparent of a video's first fact; None where it has none."""
         query = (
