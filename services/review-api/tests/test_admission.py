@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -103,6 +105,22 @@ async def test_an_upload_over_the_limit_is_refused(desk: Any) -> None:
     assert [announced.status_code, streamed.status_code] == [413, 413]
 
 
+async def test_an_upload_that_does_not_say_how_long_it_is_does_not_fill_the_disk(
+    migrated: Any, start: Any, tmp_path: Path
+) -> None:
+    async def some() -> Any:
+        yield b"x" * 65536
+
+    async with start(migrated.model_copy(update={"cache_dir": tmp_path})) as nearly_full:
+        objects = nearly_full.application.desk.objects
+        objects._free_space_bytes = shutil.disk_usage(tmp_path).free * 2
+
+        answer = await nearly_full.client.post("/api/uploads", params={"name": "a.mp4"}, content=some())
+
+    assert answer.status_code == 503
+    assert "are needed beside a reserve" in answer.json()["detail"]
+
+
 async def _eventually(desk: Any, video_id: Any) -> Any:
     for _ in range(100):
         answer = await desk.client.get(f"/api/videos/{video_id}")
@@ -124,8 +142,9 @@ async def test_a_request_of_the_stream_becomes_a_video(desk: Any) -> None:
     assert shown["requester"] == "team-sea"
 
 
-async def test_a_body_of_the_stream_that_is_none_is_rejected_and_the_next_is_heard(desk: Any) -> None:
-    bad = f"nonsense {uuid4()}".encode()
+@pytest.mark.parametrize("body", ["nonsense {}", '{{"request_id": "\\ud800 {}"}}'])
+async def test_a_body_of_the_stream_that_is_none_is_rejected_and_the_next_is_heard(desk: Any, body: str) -> None:
+    bad = body.format(uuid4()).encode()
     request_id = str(uuid4())
 
     await desk.application.bus.publish_raw("ingest.team-sea", {}, bad, stream="INGEST")

@@ -1,25 +1,25 @@
 """Admission: a request, by HTTP or from the ingest stream, becomes a video or a rejection with its reason. Asking twice is asking once."""
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 from heaters_contracts import ids
 from heaters_contracts.fact import Unreadable, explain, tell
 from heaters_contracts.facts import VideoErased, VideoRejected, VideoRequested
 from heaters_contracts.ingest import IngestRequest, UploadSource
+from heaters_contracts.model import Model
 from heaters_edges import telemetry
 from heaters_edges.bus import IngestMessage, Stale
 from heaters_edges.failure import Unavailable
 from heaters_edges.telemetry import REGISTRY
 from prometheus_client import Counter
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from heaters_review_api.core.requesters import Terms, objection, terms_of
@@ -61,6 +61,12 @@ def read_request(data: bytes) -> IngestRequest:
         return IngestRequest.model_validate_json(data)
     except ValidationError as problem:
         raise Unreadable(f"the request is not valid: {explain(problem)}") from problem
+
+
+class _Named(Model):
+    """As much as may be said of a body, whatever else is wrong with it."""
+
+    request_id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Admission:
@@ -179,8 +185,6 @@ class Admission:
 def _request_id(data: bytes) -> str | None:
     """The request id of a body that is no request, as far as it says one."""
     try:
-        said = json.loads(data)
-    except (ValueError, RecursionError):
+        return _Named.model_validate_json(data).request_id
+    except ValidationError:
         return None
-    id_ = said.get("request_id") if isinstance(said, dict) else None
-    return id_ if isinstance(id_, str) and 0 < len(id_) <= 200 else None

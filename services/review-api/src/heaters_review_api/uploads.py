@@ -8,6 +8,7 @@ was announced and the first bytes are looked at; only then the object may be ask
 import asyncio
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -189,7 +190,8 @@ class Uploads:
             have = None  # completed before, by a request that did not live to write it down; else it is gone
         if have is not None:
             _expect_all(session, have)
-            await asyncio.to_thread(self._store.complete_parts, session.key, session.store_id, have)
+            with suppress(MissingObject):  # another request to complete it was first
+                await asyncio.to_thread(self._store.complete_parts, session.key, session.store_id, have)
         found = await asyncio.to_thread(self._store.head, session.key)
         if found is None:
             await self._sessions.close(session.id, "aborted", reason="the store has dropped its parts")

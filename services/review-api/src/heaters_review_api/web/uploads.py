@@ -99,6 +99,7 @@ async def upload(
             async for chunk in request.stream():
                 size += len(chunk)
                 _refuse_if_too_long(size, limit)
+                desk.objects.require_space(len(chunk))  # others write, too, and not everybody says how much will come
                 digest.update(chunk)
                 file.write(chunk)
         if size == 0:
