@@ -5,6 +5,8 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -110,6 +112,9 @@ class Ear:
     failing: int = 0
     heard: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     taken: list[Any] = field(default_factory=list)
+    silent: threading.Event = field(default_factory=threading.Event)
+    """Until it is set, nobody who calls /silent is answered."""
+    waiting: int = 0
 
 
 @pytest.fixture
@@ -123,6 +128,17 @@ def ear() -> Iterator[Ear]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             found.heard.append((dict(self.headers), body))
+            if self.path == "/silent":
+                found.waiting += 1
+                found.silent.wait(30)
+            if self.path == "/endless":
+                self.send_response(200)
+                self.end_headers()
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(b"and so on, ")
+                        time.sleep(0.01)
+                return
             status = 500 if found.failing > 0 else 204
             found.failing -= 1
             if status == 204:
@@ -221,6 +237,56 @@ async def test_a_webhook_is_signed_tried_again_and_taken_once(told_desk: Any, st
         verify(first_headers, first_body, SECRET, now=time.time() + 301)
 
 
+async def test_those_who_do_not_answer_take_no_thread_that_others_need(told_desk: Any, story: Any, ear: Ear) -> None:
+    loop = asyncio.get_running_loop()
+    wish = {"options": {"callback": f"http://127.0.0.1:{ear.port}/silent"}}
+    ear.silent = threading.Event()
+
+    with ThreadPoolExecutor(1) as one_thread:
+        loop.set_default_executor(one_thread)
+        try:
+            for _ in range(4):
+                url = f"https://films.example/{uuid4()}"
+                asked = await told_desk.client.post("/api/ingest", json={"source": {"kind": "url", "url": url}, **wish})
+                one = story(video_id=UUID(asked.json()["video_id"]))
+                one.downloaded(one.requested())
+                one.told = one.told[1:]
+                await told_desk.publish(one)
+            await eventually(lambda: ear.waiting == 4)
+            meanwhile = await asyncio.to_thread(lambda: ear.waiting)
+        finally:
+            loop.set_default_executor(ThreadPoolExecutor())
+            ear.silent.set()
+
+    assert meanwhile == 4
+
+
+async def test_an_answer_to_a_webhook_may_have_no_end(told_desk: Any, story: Any, ear: Ear) -> None:
+    wish = {
+        "source": {"kind": "url", "url": f"https://films.example/{uuid4()}"},
+        "options": {"callback": f"http://127.0.0.1:{ear.port}/endless"},
+    }
+    video = UUID((await told_desk.client.post("/api/ingest", json=wish)).json()["video_id"])
+    one = story(video_id=video)
+    one.downloaded(one.requested())
+    one.told = one.told[1:]
+
+    await told_desk.publish(one)
+    ended = await _ended(told_desk, video)
+
+    assert ended.answer == "200"
+
+
+async def _ended(desk: Any, video: UUID) -> Any:
+    for _ in range(200):
+        async with desk.application.engine.connect() as connection:
+            found = (await connection.execute(select(webhook).where(webhook.c.video_id == video))).one_or_none()
+        if found is not None and found.ended_at is not None:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not end")
+
+
 async def test_a_webhook_to_a_private_address_is_never_sent(told_desk: Any, story: Any, ear: Ear) -> None:
     wish = {
         "source": {"kind": "url", "url": f"https://films.example/{uuid4()}"},
@@ -232,15 +298,8 @@ async def test_a_webhook_to_a_private_address_is_never_sent(told_desk: Any, stor
     one.told = one.told[1:]
 
     await told_desk.publish(one)
-    ended = None
-    for _ in range(200):
-        async with told_desk.application.engine.connect() as connection:
-            ended = (await connection.execute(select(webhook).where(webhook.c.video_id == video))).one_or_none()
-        if ended is not None and ended.ended_at is not None:
-            break
-        await asyncio.sleep(0.05)
+    ended = await _ended(told_desk, video)
 
-    assert ended is not None
     assert "127.0.0.2" in ended.answer
     assert ear.heard == []
 

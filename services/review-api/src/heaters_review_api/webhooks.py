@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -134,6 +135,8 @@ class Teller:
         self._table = table
         self._terms = terms
         self._patience_s = patience_s
+        # Of its own: those who do not answer must not take the threads by which clips are read for people.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook")
         self._client = httpx.Client(
             transport=CheckedTransport(policy), timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False
         )
@@ -179,7 +182,7 @@ class Teller:
         if not sending.ours:
             return _AGAIN_S  # another fact led to the very same milestone, and is being told
         fields = {"webhook": str(call.id), "video_id": str(video_id), "attempt": sending.attempts}
-        taken, for_good, answer = await asyncio.to_thread(self._post, call)
+        taken, for_good, answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._post, call)
         age_s = (datetime.now(UTC) - sending.first_tried_at).total_seconds()
         if taken or for_good or age_s > self._patience_s:
             await self._table.end(call.id, answer)
@@ -194,13 +197,17 @@ class Teller:
     def _post(self, call: Call) -> tuple[bool, bool, str]:
         """Whether it was taken, whether it never will be, and what was answered."""
         try:
-            answer = self._client.post(call.url, content=call.body, headers=call.headers(int(time.time())))
+            # What is said beside the status is not read: it may have no end.
+            with self._client.stream(
+                "POST", call.url, content=call.body, headers=call.headers(int(time.time()))
+            ) as answer:
+                return answer.is_success, answer.status_code == httpx.codes.GONE, f"{answer.status_code}"
         except (Forbidden, UnknownHost, NoHostName, httpx.InvalidURL, httpx.UnsupportedProtocol) as problem:
             return False, not isinstance(problem, UnknownHost), str(problem)
         except httpx.HTTPError as problem:
             return False, False, f"{type(problem).__name__}: {problem}"
-        return answer.is_success, answer.status_code == httpx.codes.GONE, f"{answer.status_code}"
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Let connections and threads go."""
         self._client.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
