@@ -158,14 +158,22 @@ def _grid(page: Page, api: Api, video_id: str) -> tuple[float, int]:
     return max([1.0, *page.evaluate("bench.long")]), nodes
 
 
-def _bundle_bytes() -> int:
+def _bundle_bytes() -> tuple[int, int]:
+    """Bytes, gzipped, of what a page needs to begin: the document, all that it names, and the live connection's worker; and of all parts."""
     built = files("heaters_review_api.ui").joinpath("app")
-    return sum(len(gzip.compress(part.read_bytes(), 9)) for part in built.iterdir() if part.is_file())
+    document = built.joinpath("index.html").read_text()
+    sizes = {part.name: len(gzip.compress(part.read_bytes(), 9)) for part in built.iterdir() if part.is_file()}
+    first = {name for name in sizes if name in document or name == "index.html" or name.startswith("live.worker")}
+    return sum(sizes[name] for name in first), sum(sizes.values())
 
 
 def claims() -> Iterator[Claim]:
     """Five claims; see the module."""
-    yield Claim.absolute("bundle_kb", _bundle_bytes() / 1000, limit=60, unit="kB gzipped", better="lower")
+    first, whole = _bundle_bytes()
+    note(
+        f"bundle: {first / 1000:.1f} kB for the first page, {whole / 1000:.1f} kB with the parts that are fetched later"
+    )
+    yield Claim.absolute("bundle_kb", first / 1000, limit=60, unit="kB gzipped", better="lower")
     with TemporaryDirectory(prefix="heaters-bench-ui-", ignore_cleanup_errors=True) as name, _desk(Path(name)) as api:
         headers = {"authorization": f"Bearer {api.token}"}
         http = httpx.Client(base_url=api.url, headers=headers, timeout=60, trust_env=False)

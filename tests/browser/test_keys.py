@@ -1,14 +1,17 @@
-"""Every key, against what the server then says; fingers; two people at once; the way out."""
+"""Every key, against what the server then says; fingers; two people at once; what is taken away; the way out."""
 
+import re
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import wait_for
+from desk import in_review, wait_for
 from heaters_local.client import Api
+from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Route, expect
-from visitor import Person, Seen, press
+from visitor import Person, Seen, new_key, press
 
 pytestmark = pytest.mark.browser
 
@@ -257,6 +260,7 @@ def test_each_page_has_a_key(person: Come, desk: Api) -> None:
         page.evaluate("document.activeElement?.blur()")
         press(page, key)
         expect(page).to_have_url(f"{desk.url}{path}")
+        expect(page.get_by_label("Loading", exact=True)).to_have_count(0)
     press(page, "6")
 
     expect(page).to_have_url(f"{desk.url}/failed")
@@ -353,6 +357,68 @@ def test_two_people_get_different_clips_and_a_conflict_names_who_was_first(
     expect(first.locator(".line[data-state=refused] .why")).to_contain_text("by Bo Diddley")
     expect(first.get_by_role("alert").first).to_contain_text("by Bo Diddley")
     assert desk._http.get(f"/api/clips/{contested}").json()["state"] == "review_archived"
+
+
+def test_who_else_is_on_a_video_is_named_until_they_leave(person: Come, film: Film, desk: Api) -> None:
+    video_id = film(16, 8)
+    one, other = signed_in(person(), account(desk, "Ada Byron")), signed_in(person(), account(desk, "Bo Diddley"))
+
+    first, second = one.review(video_id), other.review(video_id)
+    expect(first.locator(".others")).to_contain_text("Bo Diddley")
+    expect(second.locator(".others")).to_contain_text("Ada Byron")
+    expect(one.look(f"/timeline/{video_id}").locator(".others")).to_contain_text("Bo Diddley")
+    expect(one.look(f"/videos/{video_id}").locator(".others")).to_contain_text("Bo Diddley")
+    second.close(run_before_unload=True)
+
+    expect(first.locator(".others")).to_have_count(0)
+
+
+def test_clips_that_are_files_are_taken_away_one_by_one_or_as_a_list(
+    person: Come, film: Film, seen: Seen, desk: Api
+) -> None:
+    video_id = film(2, 25)
+    clips = seen.clips(video_id)
+    verdict = f"/api/clips/{clips[0]['id']}/verdict"
+    desk._http.post(verdict, json={"verdict": "approve"}, headers=new_key()).raise_for_status()
+    wait_for(lambda: seen.clips(video_id)[0]["object"], "the file")
+    page = person().look(f"/videos/{video_id}")
+
+    with page.expect_download() as film_of_clip:
+        page.locator(f"[data-clip='{clips[0]['id']}']").get_by_role("link", name="Download").click()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_label("CSV").check()
+    with page.expect_download() as table:
+        page.get_by_role("button", name="Download", exact=True).click()
+    expect(page.get_by_role("status").last).to_have_text("1 clip in 1 file: that is all")
+    page.goto(f"{desk.url}/grid?state=&video={video_id}")
+    page.get_by_role("gridcell").nth(1).click()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_label("EDL").check()
+    page.get_by_role("button", name="Download", exact=True).click()
+
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("No clip that is a file fits")
+    assert film_of_clip.value.suggested_filename.endswith("-0-25.mp4")
+    lines = table.value.path().read_text().splitlines()
+    assert (len(lines), clips[0]["id"] in lines[1]) == (2, True)
+
+
+def test_what_a_rule_approved_is_told_apart_and_taken_back(person: Come, seen: Seen, desk: Api, tmp_path: Path) -> None:
+    path = render_film(tmp_path / "ruled.mp4", FilmKind(frames=50, width_px=160, height_px=90))
+    source = {"kind": "upload", "key": desk.upload(path)["key"], "name": path.name}
+    options = {"auto_rule": "seconds >= 0.5"}
+    video_id = str(desk.ingest(source, lane="interactive", request_id=None, options=options)["video_id"])
+    in_review(desk, video_id)
+    wait_for(lambda: seen.clips(video_id)[0]["object"], "the file of what the rule approved")
+    page = person().look(f"/grid?state=&video={video_id}")
+
+    expect(page.get_by_role("gridcell").first).to_have_attribute("aria-label", re.compile("by a rule"))
+    page.goto(f"{desk.url}/videos/{video_id}")
+    row = page.locator(".files li").first
+    expect(row).to_contain_text("by a rule")
+    row.get_by_role("button", name="Take back").click()
+    wait_for(lambda: seen.states(video_id)[0] == "pending_review", "the clip's waiting for a person")
+
+    expect(page.get_by_role("alert")).to_contain_text("The clip waits for a verdict again.")
 
 
 def test_signing_out_ends_the_session(person: Come, desk: Api) -> None:

@@ -5,15 +5,10 @@ import { useEffect, useRef } from "preact/hooks";
 import { Button } from "./parts/bits";
 import { Icon } from "./parts/icons";
 import { Help } from "./parts/help";
+import { fetchLater, lazily } from "./parts/lazy";
 import { Palette } from "./parts/palette";
-import { AccountPage } from "./pages/account";
-import { FailedPage } from "./pages/failed";
 import { GridPage } from "./pages/grid/grid";
-import { PipelinePage } from "./pages/pipeline/pipeline";
 import { ReviewPage } from "./pages/review/review";
-import { SearchPage } from "./pages/search";
-import { TimelinePage } from "./pages/timeline/timeline";
-import { VideoPage } from "./pages/video";
 import { useActions } from "./state/actions";
 import { desk } from "./state/desk";
 import { failures, startVideos } from "./state/videos";
@@ -32,15 +27,16 @@ const TABS: readonly { page: Page; title: string }[] = [
   { page: "failed", title: "Failed" },
 ];
 
+const later = () => import("./pages/later");
 const SHOWN = {
   review: ReviewPage,
   grid: GridPage,
-  timeline: TimelinePage,
-  pipeline: PipelinePage,
-  search: SearchPage,
-  failed: FailedPage,
-  video: VideoPage,
-  account: AccountPage,
+  timeline: lazily(async () => (await later()).TimelinePage),
+  pipeline: lazily(async () => (await later()).PipelinePage),
+  search: lazily(async () => (await later()).SearchPage),
+  failed: lazily(async () => (await later()).FailedPage),
+  video: lazily(async () => (await later()).VideoPage),
+  account: lazily(async () => (await later()).AccountPage),
 } as const;
 
 export function App() {
@@ -50,6 +46,7 @@ export function App() {
   const Shown = SHOWN[page];
 
   useEffect(() => startVideos(), []);
+  useEffect(fetchLater, []);
   useEffect(() => {
     const title = page === "video" ? "Video" : page === "account" ? "Account" : TABS.find((tab) => tab.page === page)?.title;
     if (page !== "review") document.title = `${title} · Heaters`;
@@ -179,7 +176,7 @@ function LiveMark() {
       <i aria-hidden="true" />
       <span role="status">
         {state}
-        {more.length > 0 && `, ${more.join(", ")}`}
+        {more.length > 0 && <span class="more">, {more.join(", ")}</span>}
       </span>
     </button>
   );

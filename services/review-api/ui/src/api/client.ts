@@ -40,7 +40,7 @@ async function answerOf(path: string, init: RequestInit): Promise<Response> {
     answer = await fetch(path, init);
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new Unreachable(error instanceof Error ? error.message : String(error));
+    throw new Unreachable("The server cannot be reached.");
   }
   if (answer.ok) return answer;
   const problem = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string; rule?: string };
@@ -71,6 +71,14 @@ export function send<T>(method: "POST" | "PUT", path: string, body: unknown, key
   return json<T>(path, { ...more, method, body: JSON.stringify(body), headers });
 }
 
+/** A part of an export: how many clips it has, and where the next begins. Its bytes are left to whoever downloads it. */
+export async function nextPart(path: string): Promise<{ clips: number; next: string | null }> {
+  const stop = new AbortController();
+  const answer = await answerOf(path, { signal: stop.signal });
+  stop.abort();
+  return { clips: Number(answer.headers.get("x-heaters-clips")), next: answer.headers.get("x-heaters-next") };
+}
+
 /** A name for one press of a key. crypto.randomUUID is missing over plain http on a LAN name. */
 export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -78,6 +86,13 @@ export function newKey(): string {
 
 /** The exact clip, as a film. */
 export const playAddress = (clip: string, sound: boolean): string => `/api/clips/${clip}/play.mp4${sound ? "?audio=1" : ""}`;
+
+/** The file of a clip that is exported. */
+export const downloadAddress = (clip: string): string => `/api/clips/${clip}/download`;
+
+/** Everything that changes, and who is where. */
+const TOPICS = ["video", "segment", "clip", "decision", "stage", "presence"] as const;
+export const eventsAddress = (after: string | null): string => address("/api/events", { topic: TOPICS, after });
 
 /** One frame of a video, as a picture. */
 export const frameAddress = (video: string, frame: number): string => `/api/videos/${video}/frames/${frame}.jpg`;

@@ -1,14 +1,16 @@
 // One live connection for all tabs of a browser: over HTTP/1.1 a connection a tab would stall the sixth.
 
-import type { Change } from "./types";
+import { eventsAddress } from "./client";
+import type { Change, Present, PresentList } from "./types";
 
-export type Word = { kind: "state"; state: "live" | "reconnecting" } | { kind: "change"; change: Change };
+export type Word = { kind: "state"; state: "live" | "reconnecting" } | { kind: "change"; change: Change } | { kind: "present"; items: readonly Present[] };
 
 const AGAIN_MS = 1500;
 const ports = new Set<MessagePort>();
 let events: EventSource | null = null;
 let live = false;
 let last: string | null = null;
+let present: readonly Present[] = [];
 
 function tell(word: Word): void {
   for (const port of ports) port.postMessage(word);
@@ -17,7 +19,7 @@ function tell(word: Word): void {
 function open(): void {
   if (events && events.readyState !== EventSource.CLOSED) return;
   events?.close();
-  const now = new EventSource(last ? `/api/events?after=${last}` : "/api/events");
+  const now = new EventSource(eventsAddress(last));
   events = now;
   now.addEventListener("open", () => {
     live = true;
@@ -32,6 +34,10 @@ function open(): void {
   now.addEventListener("change", (event) => {
     last = event.lastEventId;
     tell({ kind: "change", change: JSON.parse(event.data as string) as Change });
+  });
+  now.addEventListener("presence", (event) => {
+    present = (JSON.parse((event as MessageEvent<string>).data) as PresentList).items;
+    tell({ kind: "present", items: present });
   });
 }
 
@@ -57,6 +63,7 @@ function join(port: MessagePort): void {
   });
   port.start();
   if (live) port.postMessage({ kind: "state", state: "live" } satisfies Word);
+  if (live) port.postMessage({ kind: "present", items: present } satisfies Word);
   open();
 }
 

@@ -24,6 +24,7 @@ export type {
   Me,
   Neighbours,
   People,
+  Present,
   PresentList,
   ProgressList,
   Role,

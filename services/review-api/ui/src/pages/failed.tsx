@@ -120,10 +120,10 @@ function One({ failure, told }: { failure: Failure; told: boolean }) {
         </span>
         <span class="space" />
         {mayOperate.value && failure.stage !== "admission" && (
-          <>
+          <span class="row">
             <Button icon="retry" label="Retry" onPress={() => void onAll([failure], "retry")} />
             <Button kind="quiet" label="Discard" onPress={() => void onAll([failure], "discard")} />
-          </>
+          </span>
         )}
       </div>
       {!told && <p class="why">{failure.reason}</p>}

@@ -168,7 +168,7 @@ export function SearchPage() {
             <Icon name="search" />
             Search
           </button>
-          <Button kind="icon" icon="drop" label="A picture" onPress={() => files.current?.click()} />
+          <Button kind="icon" icon="picture" label="A picture" onPress={() => files.current?.click()} />
           <input
             ref={files}
             type="file"
@@ -205,7 +205,7 @@ export function SearchPage() {
           )}
         </div>
       </div>
-      <div class="chosen-bar">
+      <div class="chosen-bar" hidden={state.value === "idle"}>
         <span role="status">
           {count > 0 ? <b>{count} selected</b> : <span class="quiet">{state.value === "ready" ? `${hits.value.length}${next.value ? " and more" : ""} found ${how.value}` : ""}</span>}
         </span>
@@ -231,7 +231,11 @@ export function SearchPage() {
       )}
       {state.value === "ready" && hits.value.length === 0 && (
         <Notice title="Nothing was found">
-          <p>Use fewer words, or look for what is seen instead of what is written.</p>
+          <p>
+            {wish.words
+              ? "Use fewer words, or look for what is seen instead of what is written."
+              : "Only clips that are approved and searchable can be compared, and none of them is alike enough."}
+          </p>
         </Notice>
       )}
       {state.value === "ready" && hits.value.length > 0 && (

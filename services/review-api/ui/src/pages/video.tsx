@@ -3,16 +3,20 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get, newKey, send } from "../api/client";
-import type { Facts, VideoDetail, VideoEvent } from "../api/types";
+import type { Clip, Facts, VideoDetail, VideoEvent } from "../api/types";
 import { bytes, clock, milliseconds, spell, when } from "../lib/time";
 import { Button, Frame, Notice, stateOf } from "../parts/bits";
+import { Exporting } from "../parts/exporting";
+import { Files } from "../parts/files";
 import { Icon, type IconName } from "../parts/icons";
+import { Others } from "../parts/others";
 import { onChanges } from "../state/live";
 import { mayOperate } from "../state/me";
 import { personOf } from "../state/people";
 import { pathOf, route } from "../state/route";
 import { say } from "../state/toasts";
 import { refreshStages, stages } from "../state/videos";
+import { framesOf } from "../state/words";
 import { FailureLine } from "./pipeline/pipeline";
 
 interface PlayerError {
@@ -48,6 +52,7 @@ export function VideoPage() {
   const broken = useSignal<readonly PlayerError[]>([]);
   const problem = useSignal("");
   const shown = useSignal(SHOWN_FIRST);
+  const exporting = useSignal(false);
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | null = null;
@@ -109,6 +114,7 @@ export function VideoPage() {
     );
   }
   const events = [...one.events].reverse();
+  const spans = new Map(one.clips_list.map((clip) => [clip.id, clip]));
   const length = one.duration_ticks !== null && one.time_base ? clock(milliseconds(one.duration_ticks, one.time_base)) : null;
   return (
     <main class="list-page video">
@@ -122,7 +128,8 @@ export function VideoPage() {
             {one.frames !== null && ` · ${one.frames.toLocaleString("en")} frames`}
             {one.segments_total !== null && ` · ${one.segments_done} of ${one.segments_total} parts`}
           </p>
-          <div class="row">
+          <Others video={one.id} />
+          <div class="row" hidden={one.clips_list.length === 0}>
             <a class="button" href={pathOf("review", one.id)} data-page="review">
               <Icon name="play" />
               Review
@@ -135,9 +142,11 @@ export function VideoPage() {
               <Icon name="stack" />
               Clips
             </a>
+            <Button icon="drop" label="Export…" onPress={() => (exporting.value = true)} />
           </div>
         </div>
       </header>
+      {exporting.value && <Exporting what={`All clips of ${one.title ?? "this video"}`} query={{ video: one.id }} onClose={() => (exporting.value = false)} />}
       <div class="two">
         <section aria-labelledby="story-title">
           {(one.failures_list.length > 0 || broken.value.length > 0) && (
@@ -164,10 +173,11 @@ export function VideoPage() {
               ))}
             </div>
           )}
+          <Files clips={one.clips_list} />
           <h2 id="story-title">What happened</h2>
           <ol class="story">
             {events.slice(0, shown.value).map((event) => (
-              <Told key={event.sequence} event={event} />
+              <Told key={event.sequence} event={event} clip={spans.get(event.clip_id ?? "")} />
             ))}
           </ol>
           {events.length > shown.value && (
@@ -197,7 +207,7 @@ export function VideoPage() {
                   <div key={stage}>
                     <dt>{stage.replaceAll("_", " ")}</dt>
                     <dd>
-                      {spell(time.seconds)} <span class="quiet">in {time.jobs}</span>
+                      {spell(time.seconds)} <span class="quiet">in {time.jobs === 1 ? "1 job" : `${time.jobs} jobs`}</span>
                     </dd>
                   </div>
                 ))}
@@ -235,8 +245,9 @@ function posterOf(video: VideoDetail): number {
   return longest ? longest.start + (longest.frames >> 1) : 0;
 }
 
-function Told({ event }: { event: VideoEvent }) {
+function Told({ event, clip }: { event: VideoEvent; clip: Clip | undefined }) {
   const parts = [
+    clip ? `frames ${framesOf(clip.start, clip.end)}` : "",
     event.segment !== null ? `part ${event.segment}` : "",
     event.by ? `by ${personOf(event.by)}` : "",
     event.attempt !== null && event.attempt > 1 ? `attempt ${event.attempt}` : "",

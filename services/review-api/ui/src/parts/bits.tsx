@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { frameAddress } from "../api/client";
 import type { ClipState } from "../api/types";
 import { chordsOf } from "../state/actions";
+import { onLive } from "../state/live";
 import { keysOf } from "../lib/chord";
 import { takeTurn } from "../lib/pictures";
 import { Icon, type IconName } from "./icons";
@@ -75,6 +76,7 @@ export function Frame({ video, frame, alt = "", class: more = "" }: { video: str
   const address = frameAddress(video, frame);
   const [loaded, setLoaded] = useState("");
   const [broken, setBroken] = useState("");
+  const [tries, setTries] = useState(0);
   const image = useRef<HTMLImageElement>(null);
   const end = useRef(() => {});
   useEffect(() => {
@@ -85,7 +87,14 @@ export function Frame({ video, frame, alt = "", class: more = "" }: { video: str
       // What leaves before it is there is not fetched to its end.
       if (!element.complete) element.src = "";
     };
-  }, [address]);
+  }, [address, tries]);
+  useEffect(() => {
+    if (broken !== address) return;
+    return onLive(() => {
+      setBroken("");
+      setTries((count) => count + 1);
+    });
+  }, [address, broken]);
   return (
     <span class={`frame ${more}`} data-loaded={loaded === address} data-broken={broken === address}>
       <img

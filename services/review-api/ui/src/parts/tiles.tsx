@@ -8,6 +8,7 @@ import { lengthText } from "../lib/time";
 import { all, NONE, only, ranged, toggled, type Selection } from "../lib/selection";
 import { layout, neighbour, visible } from "../lib/virtual";
 import { clipOf, lookAt } from "../state/clips";
+import { byRule } from "../state/rule";
 import { nameOf } from "../state/words";
 import { useActions } from "../state/actions";
 import { Frame, stateOf } from "./bits";
@@ -207,7 +208,7 @@ interface TileProps {
 function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOpen, onHover }: TileProps) {
   const clip = clipOf(id).value;
   const state = clip ? stateOf(clip.state) : null;
-  const name = clip ? `${nameOf(clip)}, frames ${clip.start} to ${clip.end - 1}, ${hint ?? lengthText(clip)}, ${state?.word}${stack > 1 ? `, stack of ${stack}` : ""}` : "loading";
+  const name = clip ? `${nameOf(clip)}, frames ${clip.start} to ${clip.end - 1}, ${hint ?? lengthText(clip)}, ${state?.word}${byRule(clip) ? " by a rule" : ""}${stack > 1 ? `, stack of ${stack}` : ""}` : "loading";
   return (
     <div
       class="tile"
@@ -246,6 +247,7 @@ function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOp
       </span>
       <span class="tile-foot" aria-hidden="true">
         {clip && state && state.tone !== "pending" && <Icon name={state.icon} class="tone" />}
+        {clip && byRule(clip) && <Icon name="rule" class="tone" />}
         <span class="what">{clip ? nameOf(clip) : ""}</span>
         {clip && clip.certainty < 0.6 && <Icon name="doubt" class="doubt" />}
         <span class="time">{hint ?? (clip ? lengthText(clip) : "")}</span>

@@ -2,7 +2,9 @@
 
 import { signal } from "@preact/signals";
 import type { Word } from "../api/live.worker";
-import type { Change } from "../api/types";
+import { eventsAddress } from "../api/client";
+import type { Change, PresentList } from "../api/types";
+import { present } from "./presence";
 
 export type LiveState = "connecting" | "live" | "reconnecting" | "offline";
 
@@ -50,11 +52,13 @@ function state(now: "live" | "reconnecting"): void {
   } else {
     live.value = navigator.onLine ? "reconnecting" : "offline";
     lostAt.value ??= Date.now();
+    present.value = [];
   }
 }
 
 function hear(word: Word): void {
   if (word.kind === "change") take(word.change);
+  else if (word.kind === "present") present.value = word.items;
   else state(word.state);
 }
 
@@ -68,16 +72,17 @@ export function watch(): void {
     addEventListener("pagehide", () => worker.port.postMessage("bye"));
     addEventListener("pageshow", (event) => event.persisted && location.reload());
   } else {
-    let events = new EventSource("/api/events");
+    let events = new EventSource(eventsAddress(null));
     const bind = (): void => {
       events.addEventListener("open", () => state("live"));
       events.addEventListener("error", () => state("reconnecting"));
       events.addEventListener("change", (event) => take(JSON.parse(event.data as string) as Change));
+      events.addEventListener("presence", (event) => (present.value = (JSON.parse((event as MessageEvent<string>).data) as PresentList).items));
     };
     bind();
     again = () => {
       if (events.readyState !== EventSource.CLOSED) return;
-      events = new EventSource("/api/events");
+      events = new EventSource(eventsAddress(null));
       bind();
     };
   }

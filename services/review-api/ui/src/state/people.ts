@@ -21,6 +21,7 @@ export function askPeople(): void {
 
 /** The name of somebody; something short until it is known. */
 export function personOf(id: string): string {
+  if (id.startsWith("system:")) return "a rule";
   const name = names.value.get(id);
   if (name === undefined) askPeople();
   return name ?? (id.length === 36 ? `somebody (${id.slice(0, 8)})` : id);

@@ -21,6 +21,8 @@ function typeOf(schema) {
 function operation(method, path, said) {
   const head = make("h2", "", make("span", "method", method.toUpperCase()), make("code", "", path));
   const section = make("section", "", head, make("p", "", said.description || said.summary || ""));
+  // What every answer is described by where nothing is said of it says nothing.
+  const told = (answer) => (/^(Request fulfilled|Document created|Request accepted)/.test(answer.description || "") ? "" : answer.description || "");
   const rows = (said.parameters || []).map((one) =>
     make("tr", "", make("td", "", make("code", "", one.name)), make("td", "quiet", one.in), make("td", "", typeOf(one.schema)), make("td", "quiet", one.description || "")),
   );
@@ -28,7 +30,7 @@ function operation(method, path, said) {
   if (body) rows.push(make("tr", "", make("td", "", "body"), make("td", ""), make("td", "", typeOf(body.schema)), make("td", "")));
   for (const [status, answer] of Object.entries(said.responses || {})) {
     const content = answer.content && Object.values(answer.content)[0];
-    rows.push(make("tr", "", make("td", "", status), make("td", ""), make("td", "", typeOf(content?.schema)), make("td", "quiet", answer.description || "")));
+    rows.push(make("tr", "", make("td", "", status), make("td", ""), make("td", "", typeOf(content?.schema)), make("td", "quiet", told(answer))));
   }
   section.append(make("table", "", make("tbody", "", ...rows)));
   return section;

@@ -2,20 +2,27 @@
 
 import { batch, useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { get } from "../../api/client";
+import { downloadAddress, get, type Query } from "../../api/client";
 import type { Change, ClipIds, ClipState, Verdict } from "../../api/types";
 import { NONE, without, type Selection } from "../../lib/selection";
 import { Button, Notice, stateOf } from "../../parts/bits";
+import type { ExportProps } from "../../parts/exporting";
+import { Icon } from "../../parts/icons";
+import { lazily } from "../../parts/lazy";
 import { Tiles } from "../../parts/tiles";
 import { perform, useActions } from "../../state/actions";
 import { decideAll, groupAll } from "../../state/bulk";
 import { peekClip, refreshClips } from "../../state/clips";
 import { onChanges } from "../../state/live";
+import { mayReview } from "../../state/me";
 import { go, pathOf, route } from "../../state/route";
+import { byRule, takeBackRule } from "../../state/rule";
 import { say } from "../../state/toasts";
 import { videos } from "../../state/videos";
 import { stacked, signatureOf } from "./stacks";
 
+const Exporting = lazily<ExportProps>(async () => (await import("../later")).Exporting, true);
+const MOST_LOOKED_AT = 500;
 const PAGE = 10_000;
 const STACK_MOST = 600;
 const AGAIN_MS = 1500;
@@ -55,6 +62,9 @@ function filtersOf(query: URLSearchParams): Filters {
   };
 }
 
+/** What of the filters an export knows; it takes clips that are files, in the order of their videos. */
+const exportedOf = ({ state: _, order: __, ...rest }: Filters): Query => rest;
+
 export function GridPage() {
   const ids = useSignal<readonly string[]>([]);
   const state = useSignal<"loading" | "ready" | "failed">("loading");
@@ -63,6 +73,7 @@ export function GridPage() {
   const groups = useSignal<ReadonlyMap<string, readonly string[]>>(new Map());
   const gone = useSignal<ReadonlySet<string>>(new Set());
   const fresh = useSignal(0);
+  const exporting = useSignal(false);
   const filters = filtersOf(route.value.query);
   const query = JSON.stringify(filters);
 
@@ -175,6 +186,9 @@ export function GridPage() {
   });
 
   const count = taken.value.length;
+  const known = count <= MOST_LOOKED_AT ? taken.value.flatMap((id) => peekClip(id) ?? []) : [];
+  const ruled = mayReview.value ? known.filter(byRule) : [];
+  const file = count === 1 && known[0]?.object ? known[0] : null;
   return (
     <main class="grid-page" aria-label="Grid">
       <div class="filters">
@@ -242,12 +256,27 @@ export function GridPage() {
         </span>
         {fresh.value > 0 && <Button kind="quiet" icon="retry" label="There are new clips" onPress={() => void load(true)} />}
         <span class="space" />
+        {ruled.length > 0 && <Button icon="undo" label={ruled.length === 1 ? "Take back the rule's" : `Take back ${ruled.length} of the rule's`} onPress={() => void takeBackRule(ruled)} />}
+        {file && (
+          <a class="button" href={downloadAddress(file.id)} download>
+            <Icon name="drop" />
+            Download
+          </a>
+        )}
+        <Button icon="drop" label="Export…" disabled={!shown.value.length} onPress={() => (exporting.value = true)} />
         <Button kind="verdict" tone="approve" icon="approve" label="Approve" action="approve" disabled={!count} onPress={() => perform("approve")} />
         <Button kind="verdict" tone="skip" icon="skip" label="Skip" action="skip" disabled={!count} onPress={() => perform("skip")} />
         <Button kind="verdict" tone="archive" icon="archive" label="Archive" action="archive" disabled={!count} onPress={() => perform("archive")} />
         <Button kind="verdict" tone="group" icon="group" label="Group" action="group" disabled={count < 2} onPress={() => perform("group")} />
         <Button kind="verdict" tone="plain" icon="undo" label="Undo" action="undo" onPress={() => perform("undo")} />
       </div>
+      {exporting.value && (
+        <Exporting
+          what={count ? `${count.toLocaleString("en")} selected ${count === 1 ? "clip" : "clips"}` : "All clips that are listed"}
+          query={count ? { clip: taken.value } : exportedOf(filters)}
+          onClose={() => (exporting.value = false)}
+        />
+      )}
       {state.value === "loading" && !ids.value.length && <div class="tiles blocks-of-tiles" aria-busy="true" aria-label="Loading clips" />}
       {state.value === "failed" && (
         <Notice tone="failed" title="The clips cannot be read" action={<Button kind="solid" icon="retry" label="Try again" onPress={() => void load()} />}>

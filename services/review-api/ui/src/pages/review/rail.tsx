@@ -7,6 +7,7 @@ import type { Clip } from "../../api/types";
 import { lengthOf, spanOf } from "../../lib/time";
 import { Button } from "../../parts/bits";
 import { Icon } from "../../parts/icons";
+import { Others } from "../../parts/others";
 import { chordsOf } from "../../state/actions";
 import { desk } from "../../state/desk";
 import { set, settings, type Settings } from "../../state/me";
@@ -73,6 +74,7 @@ function Facts({ clip }: { clip: Clip }) {
           {nameOf(clip)}
         </a>
       </h1>
+      <Others video={clip.video_id} />
       <p class="time" data-span>
         {spanOf(clip)}
       </p>

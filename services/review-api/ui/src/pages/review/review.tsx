@@ -298,7 +298,7 @@ function Empty() {
           title={`${desk.left.value} ${desk.left.value === 1 ? "clip is" : "clips are"} held on other pages`}
           action={<Button kind="solid" label="Take mine here" onPress={() => void desk.takeMine()} />}
         >
-          <p>Whoever holds them decides on them, or hands them back; they come here by themselves then. What you hold yourself, on another page, you can have at once.</p>
+          <p>Whoever holds a clip decides on it, or hands it back; it comes here by itself then. What you hold yourself, on another page, you can have at once.</p>
         </Notice>
       </div>
     );

@@ -8,6 +8,7 @@ import type { CutWish } from "../../lib/cuts";
 import { clock, milliseconds, timecode } from "../../lib/time";
 import { clamped, zoomed, type View } from "../../lib/view";
 import { Button, Notice } from "../../parts/bits";
+import { Others } from "../../parts/others";
 import { useActions } from "../../state/actions";
 import { desk } from "../../state/desk";
 import { onChanges } from "../../state/live";
@@ -203,6 +204,7 @@ function Timeline({ id }: { id: string }) {
           {frames.value.toLocaleString("en")} frames · {cuts.value.length} cuts · {one.clips_list.filter((clip) => clip.state !== "superseded").length} clips
           {bare.value && " · no storyboard: look at frames one at a time"}
         </span>
+        <Others video={id} />
         <span class="space" />
         <a class="button" href={pathOf("review", id)} data-page="review">
           Review this video
