@@ -109,17 +109,17 @@ def settled(page: Page) -> None:
 def test_each_step_shows_exactly_the_frame_that_is_named(page: Page) -> None:
     first = start_of(page)
     page.keyboard.press("Home")
-    page.wait_for_timeout(300)
-    seen, named = [], []
+    wait_for(lambda: shown_frame(page) == first, "the first frame")
 
-    for key in (".", ".", ".", ",", "Shift+ArrowRight", "ArrowLeft", "Home", "End"):
+    for key, n in ((".", 1), (".", 2), (".", 3), (",", 2), ("Shift+ArrowRight", 7), ("ArrowLeft", 6), ("Home", 0)):
         page.keyboard.press(key)
-        page.wait_for_timeout(350)
-        seen.append(shown_frame(page))
-        named.append(int(page.locator("[data-frame]").inner_text().split()[-1]))
+        expect(page.locator("[data-frame]")).to_have_text(f"frame {first + n}")
+        wait_for(lambda n=n: shown_frame(page) == first + n, f"frame {n}, after {key}", within_s=5)
+    page.keyboard.press("End")
+    page.wait_for_timeout(350)
 
-    assert seen == [first + n for n in (1, 2, 3, 2, 7, 6, 0, 7)]
-    assert named == seen
+    assert page.locator("[data-frame]").inner_text() == f"frame {first + 7}"
+    assert shown_frame(page) == first + 7
 
 
 def test_keys_play_loop_and_find(page: Page, api: Api) -> None:
@@ -159,7 +159,7 @@ def test_a_key_of_ones_own_is_kept_by_the_server(page: Page, api: Api, chromium:
     page.keyboard.press("?")
     page.get_by_role("button", name="Key for: Skip", exact=True).click()
     page.keyboard.press("q")
-    page.wait_for_timeout(900)
+    wait_for(lambda: "skip" in api._http.get("/api/me/settings").json()["settings"].get("keys", {}), "the kept key")
 
     other = chromium.new_context()
     elsewhere = other.new_page()
