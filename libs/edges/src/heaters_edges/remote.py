@@ -133,7 +133,9 @@ class RemoteFile:
                 decode_content=False,
             )
         except (HTTPError, OSError) as problem:
-            raise Unavailable(f"the object store did not answer get_range of {self.name}: {problem}") from problem
+            # urllib3's own words repeat the address, and whoever reads that in a log could read the object.
+            why = getattr(problem, "reason", None) or type(problem).__name__
+            raise Unavailable(f"the object store did not answer get_range of {self.name}: {why}") from None
         if answer.status == _GONE:
             raise MissingObject(f"there is no object {self.name}")
         if answer.status == _FORBIDDEN and b"InvalidObjectState" in answer.data:

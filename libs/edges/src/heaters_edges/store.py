@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
+from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -167,11 +168,17 @@ class S3Store:
             body = path.read_bytes()
             self._call("put", lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, **extra), key)
         else:
-            self._call(
-                "put",
-                lambda: self._client.upload_file(str(path), self._bucket, key, ExtraArgs=extra, Config=_MULTIPART),
-                key,
-            )
+
+            def send() -> None:
+                try:
+                    self._client.upload_file(str(path), self._bucket, key, ExtraArgs=extra, Config=_MULTIPART)
+                except S3UploadFailedError as problem:
+                    # boto3 hides what the server said in an error that is none of botocore's.
+                    if isinstance(problem.__context__, ClientError):
+                        raise problem.__context__ from None
+                    raise
+
+            self._call("put", send, key)
             # Its parts are sent by threads of the transfer's own: each is a request, and beginning and completing are two.
             parts = -(-size // _MULTIPART.multipart_chunksize)
             S3_REQUESTS.labels(jobs.current().stage, "put").inc(parts + 1)
