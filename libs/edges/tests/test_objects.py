@@ -12,11 +12,13 @@ from uuid import uuid4
 import pytest
 from heaters_contracts.objects import ObjectRef
 from heaters_edges import job as jobs
-from heaters_edges.failure import MissingObject, TryLater, Unavailable, WrongObject
+from heaters_edges.failure import Busy, MissingObject, TryLater, Unavailable, WrongObject
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects
+from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store, Store
 from heaters_edges.telemetry import REGISTRY
+from pydantic import SecretStr
 
 LONG_AGO_S = 2 * 3600
 
@@ -126,6 +128,36 @@ async def test_putting_twice_is_one_put(store: Store, tmp_path: Path) -> None:
 
     assert first == second == ObjectRef(key=key_of(data, "object"), bytes=32, sha256=hashlib.sha256(data).hexdigest())
     assert asked.put == 1
+
+
+async def test_what_the_store_has_lost_is_stored_again(store: Store, tmp_path: Path) -> None:
+    # As when a video is erased and asked for again before this node has heard of it.
+    objects, data = node(store, tmp_path), fresh()
+    ref = await stored(objects, data)
+    store.delete(ref.key)
+
+    await stored(objects, data)
+
+    assert await node(store, tmp_path, "other").read(ref) == data
+
+
+@pytest.mark.parametrize("size_bytes", [1, 33 * 1024**2], ids=["small", "in parts"])
+def test_a_store_that_refuses_a_file_of_any_size_is_unavailable(
+    bucket: S3Store, settings: Settings, tmp_path: Path, size_bytes: int
+) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(size_bytes)
+    unknown = S3Store(settings.model_copy(update={"s3_secret_key": SecretStr("not our key")}))
+
+    with pytest.raises(Unavailable, match="the object store refused put of tests/a: SignatureDoesNotMatch"):
+        unknown.put(tmp_path / "file", "tests/a", content_type="a/b", sha256="0" * 64)
+
+
+async def test_work_that_another_process_of_the_node_has_in_hand_is_waited_for(
+    folder: FolderStore, tmp_path: Path
+) -> None:
+    with node(folder, tmp_path).begun("a film"), pytest.raises(Busy), node(folder, tmp_path).begun("a film"):
+        pass
 
 
 async def test_what_is_not_kept_is_stored_and_fetched_when_it_is_read(store: Store, tmp_path: Path) -> None:
@@ -504,6 +536,6 @@ async def test_the_ledger_says_which_stage_moved_what(bucket: S3Store, tmp_path:
     assert {op: ledger("requests", stage="polish", operation=op) for op in ("put", "get", "head")} == {
         "put": 1,
         "get": 1,
-        "head": 0,
+        "head": 1,  # whether the store has it still
     }
     assert ledger("bytes", stage="polish", operation="get") == ledger("bytes", stage="polish", operation="put") == 5

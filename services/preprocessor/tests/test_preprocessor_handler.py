@@ -1,5 +1,6 @@
 """The preprocessor's handlers over a store in a folder, with real children and small real films."""
 
+import fcntl
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from heaters_contracts.facts import (
 from heaters_contracts.objects import source_key
 from heaters_edges import job as jobs
 from heaters_edges.child import warm_up
+from heaters_edges.failure import Busy
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects, sha256_of_file
 from heaters_media.film import FilmKind, render_film
@@ -125,6 +127,19 @@ async def test_a_segment_brings_what_the_page_draws(objects: Objects, tmp_path: 
         assert len(Waveform.load(await objects.read(segment.waveform)).low) > 0
         assert segment.frames_damaged == 0
     assert all(segment.storyboard and segment.waveform is None for segment in made_silent)
+
+
+async def test_a_master_that_another_process_makes_is_waited_for(objects: Objects, tmp_path: Path) -> None:
+    film = render_film(tmp_path / "film.mp4", FilmKind(frames=10))
+    told, planned, _ = await all_of_it(film, objects, chosen := settings(tmp_path))
+    asked = tell(planned, video_id=told.video_id, lane="bulk", cause=told.id, time=datetime.now(UTC))
+    pieces = chosen.cache_dir / "masters" / f"{told.video_id}-{told.fact.source.sha256[:16]}"
+    pieces.mkdir(parents=True)
+
+    with (pieces / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match="another process"):
+            await anext(store_master(asked, objects=objects, settings=chosen))
 
 
 async def test_a_master_goes_on_with_what_an_earlier_attempt_left(objects: Objects, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from heaters_contracts.ids import sha256_of
 from heaters_contracts.objects import ObjectRef
 
 from heaters_edges import job as jobs
-from heaters_edges.failure import MissingObject, TryLater, WrongObject
+from heaters_edges.failure import Busy, MissingObject, TryLater, WrongObject
 from heaters_edges.remote import RemoteFile
 from heaters_edges.store import Store
 from heaters_edges.telemetry import CACHE, CACHE_BYTES, CACHE_EVICTIONS, FREE_BYTES, NO_SPACE, S3_BYTES, S3_REQUESTS
@@ -46,6 +46,8 @@ _ABANDONED_S = 3600
 
 _LONGEST_SIGNED_S = 7 * 24 * 3600
 """No signature of S3 lasts longer."""
+_TAKEN_S = 15.0
+"""When to look again whether somebody else's work has ended; it may take hours, and uses up no attempt."""
 _GIVEN_UP_S = 24 * 3600
 """What was begun and not gone on with for so long will not be."""
 
@@ -93,7 +95,7 @@ class Objects:
             name: of the job; the same one on this node finds the same folder.
 
         Raises:
-            TryLater: another process works in it now.
+            Busy: another process works in it now.
         """
         folder = self._kept / sha256_of(name)[:32]
         folder.mkdir(exist_ok=True)
@@ -102,9 +104,9 @@ class Objects:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise TryLater(f"another process of this node is at work on {name}") from None
+                raise Busy(f"another process of this node is at work on {name}", retry_after_s=_TAKEN_S) from None
             if os.fstat(held).st_nlink == 0:
-                raise TryLater(f"another process of this node has just ended its work on {name}")
+                raise Busy(f"another process of this node has just ended its work on {name}", retry_after_s=1)
             os.utime(folder)
             yield folder
             shutil.rmtree(folder, ignore_errors=True)
@@ -181,13 +183,14 @@ class Objects:
     ) -> ObjectRef:
         """Store a file for good and, unless `keep` is off, keep it in the cache. It is linked: do not change it afterwards.
 
-        A key holds one content for ever (it ends in its hash), so what this node has stored already is not sent again.
+        A key holds one content for ever (it ends in its hash), so what this node has stored already is not sent again, unless the
+        store does not have it any more: its video may have been erased, and asked for again, before this node forgot it.
         """
 
         def work() -> ObjectRef:
             ref = ObjectRef(key=key, bytes=path.stat().st_size, sha256=sha256 or sha256_of_file(path))
             cached = self._files / key
-            if not cached.exists():
+            if not cached.exists() or self.store.head(key) is None:
                 self.store.put(
                     path,
                     key,

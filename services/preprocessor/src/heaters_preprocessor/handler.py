@@ -13,6 +13,7 @@ from heaters_contracts.facts import (
 from heaters_contracts.facts.segment import CONTEXT_FRAMES
 from heaters_contracts.objects import ObjectRef, frame_table_key, master_key, segment_key
 from heaters_edges.child import each_in_child, in_child
+from heaters_edges.failure import Busy
 from heaters_edges.objects import Objects, sha256_of_file
 
 from heaters_preprocessor.settings import PreprocessorSettings
@@ -118,9 +119,15 @@ async def store_master(
             objects.require_space(settings.master_room * fact.source.bytes)
             # Not on the desk: what is done of a long master must be there when another attempt begins.
             pieces = settings.cache_dir / "masters" / f"{told.video_id}-{fact.source.sha256[:16]}"
-            made = await in_child(  # type: ignore[call-arg]  # the child is given its progress
-                make_whole_master, source, desk / "master.mkv", pieces, fact.frames
-            )
+            try:
+                made = await in_child(  # type: ignore[call-arg]  # the child is given its progress
+                    make_whole_master, source, desk / "master.mkv", pieces, fact.frames
+                )
+            except BlockingIOError:
+                # Whoever lost hold of this message is still at it, maybe for hours: no reason to give the message up.
+                raise Busy(
+                    f"another process of this node makes the master of {told.video_id}", retry_after_s=60
+                ) from None
             stored = await objects.put(
                 made.path,
                 master_key(told.video_id, made.sha256),
