@@ -241,6 +241,29 @@ async def test_a_permanent_error_is_told_at_once(bus: Bus, objects: Objects, set
     assert len(calls) == 1
 
 
+class Odd(Poison):
+    problem = 5
+    """No word, which is what a failure's fact has room for."""
+
+
+async def test_a_failure_that_cannot_even_be_told_does_not_end_the_worker(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    bad, good = requested(), requested()
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        if told.video_id == bad.video_id:
+            raise Odd("half a smile: \ud83d")
+        return downloaded(told)
+
+    await bus.publish(bad)
+    await bus.publish(good)
+    async with worker(bus, objects, settings, handler):
+        await eventually(bus, good.video_id, "video.downloaded")
+
+    assert await count(bus, bad.video_id, "stage.failed") == 0
+
+
 async def test_what_failed_is_done_when_it_is_asked_for_again(bus: Bus, objects: Objects, settings: Settings) -> None:
     mended = False
 

@@ -41,6 +41,7 @@ def test_a_delay_is_never_shorter_than_the_one_before(attempt: int, base_s: floa
         (ValueError("no  such\n page "), "no such page"),
         (TimeoutError(), "TimeoutError"),
         (ValueError("x" * 5000), "x" * 2000),
+        (ValueError("half a smile: \ud83d"), "half a smile: ?"),
     ],
 )
 def test_a_reason_is_one_line_of_words(problem: Exception, words: str) -> None:

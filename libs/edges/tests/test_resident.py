@@ -53,6 +53,19 @@ async def test_a_call_beyond_its_deadline_ends_the_child_and_the_next_begins_ane
     assert await resident.call(pid_after_s, 0) != before
 
 
+async def test_a_call_whose_time_went_by_while_it_waited_ends_nothing(resident):
+    before = await resident.call(pid_after_s, 0)
+    long = asyncio.create_task(resident.call(pid_after_s, 1))
+    await asyncio.sleep(0.1)
+    jobs.begin(Job("ask", deadline_s=0.2, memory_bytes=512 * MiB))
+
+    with pytest.raises(TookTooLong):
+        await resident.call(pid_after_s, 0)
+
+    jobs.begin(Job("embed", deadline_s=60, memory_bytes=512 * MiB))
+    assert await long == await resident.call(pid_after_s, 0) == before
+
+
 async def test_a_call_that_takes_too_much_memory_fails_for_good(resident):
     with pytest.raises(TooMuchMemory):
         await resident.call(grow, 4096 * MiB)

@@ -262,6 +262,10 @@ class Worker:
                 # The bus itself failed: nothing was acknowledged, so the message comes again.
                 log.warning("lost hold of a message, it will come again", extra={"reason": reason_of(problem)})
                 await asyncio.sleep(1)
+            except Exception:
+                # A worker that ends here would look alive and do nothing. The attempt is counted: it comes again, but not for ever.
+                log.exception("a message could not be dealt with, it will come again")
+                await asyncio.sleep(1)
             if self._settings.one_message:
                 break
             self._choosing = True

@@ -55,7 +55,8 @@ class WrongObject(TryLater):
 
 def reason_of(problem: BaseException) -> str:
     """What to tell a person about a problem: its own words, or its kind where it has none."""
-    words = " ".join(str(problem).split())
+    # What a site says may hold half a character (a lone surrogate), which no fact can carry.
+    words = " ".join(str(problem).encode("utf-8", "replace").decode().split())
     return words[:2000] if words else type(problem).__name__
 
 

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from heaters_edges import child
 from heaters_edges import job as jobs
-from heaters_edges.child import ChildCrashed, TooMuchMemory
+from heaters_edges.child import ChildCrashed, TookTooLong, TooMuchMemory
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +52,8 @@ class Resident:
             Exception: whatever the function raised.
         """
         async with self._turn:
+            if jobs.current().left_s <= 0:  # others took all of its time: the child is not to blame, and stays
+                raise TookTooLong("there was no time left when its turn came")
             for _ in range(2):
                 try:
                     result: T = await self._ask(work, args, kwargs)
