@@ -43,6 +43,8 @@ TOLD = """<title>Harbour talk</title><script type="application/ld+json">{{
 "thumbnailUrl": ["{at}/picture.jpg"], "uploadDate": "2026-11-20", "description": "Boats", "author": {{"name": "Mia"}},
 "hasPart": [{{"@type": "Clip", "name": "Dawn", "startOffset": 0, "endOffset": 1}},
 {{"@type": "Clip", "name": "Dusk", "startOffset": 1, "endOffset": 2}}]}}</script>"""
+HALF = TOLD.replace("Boats", "Boats \\ud83d").replace("Dawn", "Dawn \\ud83d")
+"""A site that cuts its words in the middle of a character."""
 WITHIN = """#EXTM3U
 #EXT-X-TARGETDURATION:1
 #EXTINF:1,
@@ -234,7 +236,14 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 case _ if path.startswith("/real/"):
                     self.real(site.films / path.removeprefix("/real/"), wanted)
                 case "/slow.mp4":
-                    self.slow()
+                    self.slow(1 << 20)
+                case "/dripping.mp4":
+                    self.slow(1)
+                case "/page-half":
+                    self.answer(200, HALF.format(at=site.url("")).encode(), "text/html")
+                case "/page-many":
+                    many = "".join(f"<video src='/film.mp4?{n}{'x' * 3000}'></video>" for n in range(100))
+                    self.answer(200, f"<title>A page</title>{many}".encode(), "text/html")
                 case "/changing.mp4":
                     self.changing(wanted)
                 case "/overstated.m3u8":
@@ -278,15 +287,15 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             part = data[start : end + 1]
             self.answer(206, part, kind, Content_Range=f"bytes {start}-{start + len(part) - 1}/{len(data)}")
 
-        def slow(self) -> None:
-            """A byte now and then, for ever."""
+        def slow(self, bytes_at_once: int) -> None:
+            """Something now and then, for ever."""
             self.send_response(200)
             self.send_header("Content-Type", "video/mp4")
             self.send_header("Content-Length", "100000000")
             self.end_headers()
             with contextlib.suppress(OSError):
                 while True:
-                    self.wfile.write(bytes(1 << 20))
+                    self.wfile.write(bytes(bytes_at_once))
                     time.sleep(0.05)
             self.close_connection = True
 

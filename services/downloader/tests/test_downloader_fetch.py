@@ -204,9 +204,10 @@ def test_the_environments_proxy_is_not_asked(get, monkeypatch):
     assert get("/film.mp4").bytes == 3_000_000
 
 
-def test_a_slow_site_is_left_in_time_and_gone_on_with(get, tmp_path):
+@pytest.mark.parametrize("path", ["/slow.mp4", "/dripping.mp4"])
+def test_a_slow_site_is_left_in_time_and_gone_on_with(get, path, tmp_path):
     with pytest.raises(TryLater, match=r"within 0\.3 s"):
-        get("/slow.mp4", limits=Limits(bytes_max=500_000_000, total_s=0.3))
+        get(path, limits=Limits(bytes_max=500_000_000, total_s=0.3))
 
     assert (tmp_path / "source.part").stat().st_size > 0
 

@@ -137,6 +137,14 @@ def test_picture_chapters_and_words_of_a_site_are_kept(ask, site):
     assert fetched.missed == ()
 
 
+def test_half_a_character_of_a_site_is_no_failure(ask):
+    fetched = ask("/page-half")
+
+    said = next(one for one in fetched.beside if one.kind == "metadata").path.read_text()
+    assert json.loads(said)["description"] == fetched.site["description"] == "Boats ?"
+    assert [part.title for part in fetched.chapters] == ["Dawn", "Dusk"]
+
+
 def test_what_a_site_promises_beside_its_video_and_does_not_give_is_said_and_no_failure(ask, site):
     site.picture = b"no picture"
 
@@ -217,6 +225,14 @@ def test_of_a_playlist_no_more_than_the_limit_is_listed(ask):
 
     assert len(found.videos) == 1
     assert found.left_out == 1
+
+
+def test_of_a_playlist_as_many_are_listed_as_one_fact_can_tell(ask):
+    found = ask("/page-many")
+
+    assert 0 < len(found.videos) < 100
+    assert found.left_out == 100 - len(found.videos)
+    assert sum(len(one.url) for one in found.videos) < 160 * 1024
 
 
 def test_a_page_that_names_a_local_file_gets_nothing(ask, tmp_path):

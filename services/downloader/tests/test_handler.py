@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from heaters_contracts.fact import Told, tell
+from heaters_contracts.fact import Told, encode, tell
 from heaters_contracts.facts import VideoDownloaded, VideoExpanded, VideoLinked, VideoRequested
 from heaters_contracts.ingest import Options, S3Source, Source, UploadSource, UrlSource
 from heaters_downloader.core import (
@@ -186,6 +186,17 @@ async def test_a_list_of_videos_is_told_as_one_request_each(objects: Objects, st
     assert isinstance(fact, VideoExpanded)
     assert [entry.url for entry in fact.entries] == [site.url("/film.mp4"), site.url("/film.mp4?2")]
     assert (fact.requester, fact.request_id, fact.options.tags) == ("test", "1", ("night",))
+
+
+async def test_a_list_of_long_addresses_still_fits_one_fact(objects: Objects, store: Buckets, site: Any) -> None:
+    request = asked(UrlSource(url=site.url("/page-many")))
+
+    fact = await downloader(objects, store, policy=AddressPolicy.parse([f"127.0.0.1:{site.port}"])).download(request)
+
+    told = tell(fact, video_id=request.video_id, lane="bulk", cause=request.id, time=datetime.now(UTC))
+    assert isinstance(fact, VideoExpanded)
+    assert fact.left_out > 0
+    assert len(encode(told, source="downloader").data) > 100_000
 
 
 async def test_a_download_that_broke_off_is_gone_on_with_by_the_next_attempt(

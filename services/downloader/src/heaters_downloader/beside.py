@@ -83,7 +83,7 @@ def _subtitle(ydl: Any, language: str, automatic: bool, tracks: list[Info], path
         raise _Missed(f"it comes as {', '.join(sorted(by_kind))[:100]} only")
     track = by_kind[kind]
     data = track.get("data")
-    written = data.encode() if isinstance(data, str) else _read(ydl, track, _SUBTITLE_BYTES)
+    written = data.encode("utf-8", "replace") if isinstance(data, str) else _read(ydl, track, _SUBTITLE_BYTES)
     if not written.strip():
         raise _Missed("it is empty")
     path = path.with_suffix(f".{kind}")

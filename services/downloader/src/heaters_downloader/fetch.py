@@ -160,12 +160,13 @@ class _Part:
                     raise TooLarge(f"{shown(str(response.url))} goes on after {limits.bytes_max:,} bytes, the limit")
                 file.write(chunk)
                 digest.update(chunk)
+                # After each piece: whoever sends a byte a minute would never fill a mebibyte.
+                if time.monotonic() > ends:
+                    raise TryLater(
+                        f"{shown(str(response.url))} was not here within {limits.total_s:g} s; it will be gone on with"
+                    )
                 if size - told >= _CHUNK_BYTES or size == total:
                     told = size
-                    if time.monotonic() > ends:
-                        raise TryLater(
-                            f"{shown(str(response.url))} was not here within {limits.total_s:g} s; it will be gone on with"
-                        )
                     if total is not None:
                         room.shrink(total - size)
                     if progress is not None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +15,19 @@ _STEP_BYTES = 16 * 1024**2
 class Reservation:
     """A file that holds the room which a download still needs; it shrinks as the download grows.
 
-    Two downloads that begin at once cannot both count on the same free space: the file system has given it to one of them.
+    Two downloads that begin at once cannot both count on the same free space: the file system has given it to one of them. The
+    file has no name, so the system takes the room back with the process, however that ends.
     """
 
-    def __init__(self, path: Path, needed_bytes: int) -> None:
-        self._path = path
+    def __init__(self, file: int, needed_bytes: int) -> None:
+        self._file = file
         self._left = needed_bytes
 
     def shrink(self, left_bytes: int) -> None:
         """So much is still to come."""
         if self._left - left_bytes >= _STEP_BYTES or left_bytes <= 0 < self._left:
             self._left = max(0, left_bytes)
-            os.truncate(self._path, self._left)
+            os.ftruncate(self._file, self._left)
 
 
 @contextmanager
@@ -40,20 +42,15 @@ def reserved(folder: Path, needed_bytes: int, *, free_bytes: int) -> Iterator[Re
     Raises:
         NoSpace: there is not so much.
     """
-    path = folder / "reserved"
-    path.unlink(missing_ok=True)  # of an attempt that was killed
     free = shutil.disk_usage(folder).free
     if free - needed_bytes < free_bytes:
         raise NoSpace(
             f"{free >> 20} MiB are free on the disk; {needed_bytes >> 20} MiB are needed beside a reserve of {free_bytes >> 20} MiB"
         )
-    try:
-        with path.open("wb") as file:
-            if needed_bytes > 0:
-                try:
-                    os.posix_fallocate(file.fileno(), 0, needed_bytes)
-                except OSError as error:
-                    raise NoSpace(f"{needed_bytes >> 20} MiB could not be reserved: {error.strerror}") from error
-        yield Reservation(path, needed_bytes)
-    finally:
-        path.unlink(missing_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if needed_bytes > 0:
+            try:
+                os.posix_fallocate(file.fileno(), 0, needed_bytes)
+            except OSError as error:
+                raise NoSpace(f"{needed_bytes >> 20} MiB could not be reserved: {error.strerror}") from error
+        yield Reservation(file.fileno(), needed_bytes)

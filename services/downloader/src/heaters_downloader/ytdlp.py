@@ -11,10 +11,11 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from heaters_media.errors import BadMedia
@@ -49,6 +50,7 @@ from heaters_downloader.core import (
     lost,
     safe_title,
     shown,
+    whole_characters,
     without_secrets,
 )
 from heaters_downloader.fetch import IsPage, fetch
@@ -57,6 +59,7 @@ from heaters_downloader.space import Reservation, reserved
 from heaters_downloader.ytdlp_errors import told
 
 Info = dict[str, Any]
+T = TypeVar("T")
 
 _PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments", "ism"})
 """What yt-dlp downloads itself; for others (rtmp, rtsp, mms) it would start programs that we could not guard."""
@@ -70,6 +73,12 @@ _SITE_FIELDS = (
     *("language", "availability"),
 )
 _SITE_CHARACTERS = 2000
+_ADDRESS_CHARACTERS = 4096
+"""A request for a longer address would be refused."""
+_LIST_BYTES = 160 * 1024
+"""A playlist's videos lie in one fact, which holds 256 KiB."""
+_CHAPTER_BYTES = 64 * 1024
+"""And so do a video's chapters, beside all else that its site says."""
 _TYPES = {
     "mp4": "video/mp4",
     "m4v": "video/mp4",
@@ -320,15 +329,22 @@ def _playlist(info: Info, entries: list[Info], url: str, limits: Limits) -> Play
         own = entry.get("url") if flat else entry.get("webpage_url")
         if not flat and own in (None, url, info.get("webpage_url")):
             own = entry.get("url") or (entry.get("formats") or [{}])[-1].get("url")  # several videos on one page
-        if own and urlsplit(str(own)).scheme in ("http", "https"):
-            name = str(entry.get("id") or hashlib.sha256(str(own).encode()).hexdigest()[:16])[:128]
-            listed.setdefault(name, Listed(name, str(own), safe_title(str(entry.get("title") or ""))))
+        own = whole_characters(str(own or ""))
+        if own.startswith(("http://", "https://")) and len(own) <= _ADDRESS_CHARACTERS:
+            name = whole_characters(str(entry.get("id") or hashlib.sha256(own.encode()).hexdigest()[:16]))[:128]
+            listed.setdefault(name, Listed(name, own, safe_title(str(entry.get("title") or ""))))
     if not listed:
         raise NotAVideo(f"{shown(url)}: a list of videos without addresses")
     videos = tuple(listed.values())
     known = max(int(info.get("playlist_count") or 0), len(videos))
-    kept = videos[: limits.entries_max]
+    kept = _fitting(videos[: limits.entries_max], _LIST_BYTES, lambda one: (one.id, one.url, one.title))
     return Playlist(safe_title(str(info.get("title") or "")), kept, known - len(kept))
+
+
+def _fitting(parts: Sequence[T], most_bytes: int, said: Callable[[T], object]) -> tuple[T, ...]:
+    """As many of the first parts as fit a fact, which says of each so much and a few names of fields."""
+    sizes = (len(json.dumps(said(part), ensure_ascii=False).encode()) + 48 for part in parts)
+    return tuple(part for part, sum_bytes in zip(parts, accumulate(sizes), strict=True) if sum_bytes <= most_bytes)
 
 
 def _chosen(info: Info) -> list[Info]:
@@ -458,7 +474,7 @@ def _chapters(info: Info) -> tuple[Part, ...]:
         start, end = chapter.get("start_time"), chapter.get("end_time")
         if start is not None and end is not None and 0 <= start < end:
             found.append(Part(safe_title(str(chapter.get("title") or "")), round(start * 1000), round(end * 1000)))
-    return tuple(found[:500])
+    return _fitting(found[:500], _CHAPTER_BYTES, lambda part: (part.title, part.start_ms, part.end_ms))
 
 
 def _site(info: Info) -> dict[str, str]:

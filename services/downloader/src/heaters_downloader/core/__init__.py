@@ -33,6 +33,7 @@ from heaters_downloader.core.names import (
     safe_title,
     shown,
     title_of,
+    whole_characters,
     without_secrets,
 )
 from heaters_downloader.core.quality import STRATEGY, Quality, QualityRecord, best_of, fell_short, formats, lost
@@ -87,5 +88,6 @@ __all__ = [
     "safe_title",
     "shown",
     "title_of",
+    "whole_characters",
     "without_secrets",
 ]

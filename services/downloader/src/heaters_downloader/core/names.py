@@ -53,11 +53,16 @@ _QUERY = re.compile(r"(https?://[^\s?#'\"]+)[?#][^\s'\"]*")
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """A message as it may be shown and logged: URLs without their queries, and without any of the secrets."""
+    """A message as it may be shown and logged: URLs without their queries, and without any of the secrets; in whole characters."""
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "***")
-    return _QUERY.sub(r"\1", text)
+    return whole_characters(_QUERY.sub(r"\1", text))
+
+
+def whole_characters(text: str) -> str:
+    """A text without halves of characters: sites' JSON may hold lone surrogates, and neither a fact nor a file can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 What = Literal["file", "page", "other"]
