@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
-from heaters_media.errors import NoTimestamps
+from heaters_media.errors import NoTimestamps, TooLong
 from heaters_media.film import FilmKind, render_film
 from heaters_media.plan import Cap, Plan, PlannedSegment, Row, divide, plan, plan_segments
 from hypothesis import given
@@ -140,6 +140,25 @@ def test_the_table_does_not_depend_on_the_division(film: Callable[[str], Path]) 
     assert len(one.segments) == 1
     assert len(five.segments) == 5
     assert one.table == five.table
+
+
+def test_a_key_frame_at_the_wanted_length_ends_a_segment_that_is_longer_than_the_cap() -> None:
+    rows = [Row(n, n, n % 30 == 0, 1) for n in range(500)]
+
+    segments = list(plan_segments(rows, lengths=[200], cap=Cap(90)))
+
+    assert [s.frames for s in segments] == [210, 210, 80]
+
+
+def test_segments_of_films_of_many_hours_go_on_growing_and_have_an_end(tmp_path: Path) -> None:
+    kind = FilmKind(frames=2300, rate=Fraction(1), width_px=32, height_px=32, gop_frames=1)
+    path = render_film(tmp_path / "days.mp4", kind)
+
+    made = whole(path, first_s=1, longest_s=1)
+
+    assert [s.frames for s in made.segments] == [1] * 1000 + [2] * 500 + [4] * 75
+    with pytest.raises(TooLong, match="more than 2200 segments"):
+        whole(path, first_s=1, longest_s=1, most_frames=1)
 
 
 def test_the_first_segment_is_a_few_seconds_and_the_rest_grow(tmp_path: Path) -> None:

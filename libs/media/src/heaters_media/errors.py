@@ -20,6 +20,10 @@ class TooLarge(BadMedia):
     """A picture is larger than the limit, told by the header before anything is decoded."""
 
 
+class TooLong(BadMedia):
+    """The film has more segments than a plan can hold."""
+
+
 class NoTimestamps(BadMedia):
     """Frames have no time, or share one, so that a frame index cannot be told from it."""
 

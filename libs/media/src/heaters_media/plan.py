@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,16 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from heaters_media.errors import NoTimestamps, Undecodable
+from heaters_media.errors import NoTimestamps, TooLong, Undecodable
 from heaters_media.ledger import FrameTable
 from heaters_media.probe import Probe, open_media, probe, video_of, whole_frames, whole_packets
 from heaters_media.readable import Readable
 
 MOST_FRAMES = 6000  # a minute and a half at 60 a second; 24 MB of tiny frames
+MOST_SEGMENTS = 2200
+"""All of them lie in one fact, which holds 256 KiB."""
+_LONG_AFTER, _LONGER_EVERY = 1000, 500
+"""After so many segments (16 hours) the longest become twice as long, and again every so many: days fit, and memory is held by MOST_FRAMES."""
 _LONGEST_FRAME_S = 3600  # beyond this it is no slide show but a broken clock
 
 
@@ -60,7 +65,7 @@ class Cap:
     """How long a segment may become before it is cut where no long-enough key frame is.
 
     Attributes:
-        ticks: cut at any frame once a segment is longer than this and has no key frame to end at.
+        ticks: cut at any frame once a segment is longer than this (or than its length and a half) and has no key frame to end at.
         frames: cut at the last key frame, or else at any frame, before a segment has more frames than this.
         only_at_keys: wait for a key frame all the same.
     """
@@ -95,8 +100,8 @@ def plan(
     Args:
         path: the film.
         first_s: length of the first segment, so that review begins early.
-        longest_s: segments grow up to this. A segment without a key frame for half as long again is cut between key
-            frames, which costs its decoder a run-up but keeps every unit of work short.
+        longest_s: segments grow up to this; those of films of many hours go on growing. A segment without a key frame for half as
+            long again is cut between key frames, which costs its decoder a run-up but keeps every unit of work short.
         growth: of each length over the one before.
         lengths_s: lengths one by one instead, the last one repeating; `[10**9]` keeps a film whole.
         parts: divide into this many equal parts instead, at key frames where one is near; told after the scan.
@@ -115,32 +120,40 @@ def plan(
     lengths = (max(1, int(s / tick)) for s in seconds)
     cap = None if lengths_s is not None else Cap(int(Fraction(longest_s) * 3 / 2 / tick), most_frames, only_at_keys)
 
-    rows: list[Row] = []
+    times = array("q")  # a film of days has millions
+    latest: list[Row] = []  # the one that is shown last
 
-    def scanned() -> Iterator[Row]:
-        for row in scan_packets(path):
-            rows.append(row)
+    def scanned(rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            times.append(row.pts)
+            if not latest or row.pts > latest[0].pts:
+                latest[:] = [row]
             yield row
 
     segments: list[PlannedSegment] = []
     try:
         if parts is None:
-            for segment in plan_segments(scanned(), lengths=lengths, cap=cap):
+            for segment in plan_segments(scanned(scan_packets(path)), lengths=lengths, cap=cap):
                 segments.append(segment)
+                if cap is not None and len(segments) > MOST_SEGMENTS:
+                    raise TooLong(
+                        f"the film has more than {MOST_SEGMENTS} segments: {len(times)} frames are too many for one video"
+                    )
                 yield segment
         else:
-            segments = divide(list(scanned()), parts)
+            segments = divide(list(scanned(scan_packets(path))), parts)
             yield from segments
     except NoTimestamps:
         if segments:
             raise
         # Some old formats keep no usable time in their packets; the decoder reconstructs it.
-        rows = list(_scan_by_decoding(path))
+        del times[:], latest[:]
+        rows = list(scanned(_scan_by_decoding(path)))
         segments = divide(rows, parts) if parts is not None else list(plan_segments(rows, lengths=lengths, cap=cap))
         yield from segments
 
-    pts = np.array(sorted(row.pts for row in rows), np.int64)
-    table = FrameTable(pts=pts, time_base=tick, end_ticks=_end_ticks(rows))
+    pts = np.sort(np.array(times, np.int64))
+    table = FrameTable(pts=pts, time_base=tick, end_ticks=_end_ticks(latest[0]))
     _check(segments, table)
     yield Plan(probe=described, frames=table.frames, table=table, segments=tuple(segments))
 
@@ -181,7 +194,8 @@ def plan_segments(rows: Iterable[Row], *, lengths: Iterable[int], cap: Cap | Non
                 inside = bisect_left(keys, past + 1)
                 if inside or not cap.only_at_keys:
                     return keys[inside - 1] if inside else past
-        long = last.pts - begin > cap.ticks and (at_key is None or at_key - begin > cap.ticks)
+        most = max(cap.ticks, length * 3 // 2)
+        long = last.pts - begin > most and (at_key is None or at_key - begin > most)
         if not long or cap.only_at_keys:
             return at_key
         return min((p for p in waiting if p - begin >= length), default=at_key)
@@ -221,7 +235,7 @@ def plan_segments(rows: Iterable[Row], *, lengths: Iterable[int], cap: Cap | Non
         index, first_frame, start = index + 1, first_frame + segment.frames, end
         length = next(wanted)
         del keys[: bisect_left(keys, end + 1)]
-    yield close(last.pts + max(1, last.duration))
+    yield close(_end_ticks(last))
 
 
 def divide(rows: Sequence[Row], parts: int) -> list[PlannedSegment]:
@@ -251,7 +265,7 @@ def divide(rows: Sequence[Row], parts: int) -> list[PlannedSegment]:
         near = min(keys, key=lambda k: abs(k - even), default=even)
         cuts.add(near if abs(near - even) * 4 <= part else even)
     edges = [*sorted(cuts), len(pts)]
-    ticks = [*pts, _end_ticks(rows)]
+    ticks = [*pts, _end_ticks(max(rows, key=lambda row: row.pts))]
     return [
         PlannedSegment(index, first, end - first, ticks[first], ticks[end])
         for index, (first, end) in enumerate(itertools.pairwise(edges))
@@ -323,8 +337,7 @@ def _shows(codec: str, packet: Packet[VideoStream]) -> bool:
     return True
 
 
-def _end_ticks(rows: Sequence[Row]) -> int:
-    last = max(rows, key=lambda row: row.pts)
+def _end_ticks(last: Row) -> int:
     return last.pts + max(1, last.duration)
 
 
@@ -350,10 +363,13 @@ def _check(segments: Sequence[PlannedSegment], table: FrameTable) -> None:
 
 
 def _growing(first: Fraction | int, longest: Fraction | int, growth: Fraction | int) -> Iterator[Fraction]:
-    length = Fraction(first)
-    while True:
-        yield min(length, Fraction(longest))
-        length = min(length * growth, Fraction(longest))
+    length, most = Fraction(first), Fraction(longest)
+    for n in itertools.count():
+        if n >= _LONG_AFTER and (n - _LONG_AFTER) % _LONGER_EVERY == 0:
+            most *= 2
+            length = max(length, most)
+        yield min(length, most)
+        length = min(length * growth, most)
 
 
 def _repeating_last(lengths: Sequence[Fraction | int]) -> Iterator[Fraction]:
