@@ -318,6 +318,25 @@ async def test_a_replay_tells_the_results_anew_and_works_again_only_when_forced(
     assert worked == [1, 2]
 
 
+async def test_what_told_nothing_is_asked_again_by_a_replay(bus: Bus, objects: Objects, settings: Settings) -> None:
+    switched_on = False
+
+    async def handler(told: Told[VideoRequested]) -> AsyncIterator[VideoDownloaded]:
+        if switched_on:
+            yield downloaded(told)
+
+    asked = requested()
+    sequence = (await bus.publish(asked)).sequence
+    async with worker(bus, objects, settings, handler):
+        await until(lambda: unacknowledged(bus, "download-bulk"), 0)
+        switched_on = True
+        fact = StageRequested(stage="download", message_sequence=sequence, by="ops", idempotency_key="k", replay=True)
+        await bus.publish(tell(fact, video_id=asked.video_id, lane="bulk", cause=asked.id, time=datetime.now(UTC)))
+        await eventually(bus, asked.video_id, "video.downloaded")
+
+    assert await count(bus, asked.video_id, "stage.failed") == 0
+
+
 async def test_a_request_may_bring_options_of_its_own(bus: Bus, objects: Objects, settings: Settings) -> None:
     seen = []
 

@@ -24,7 +24,7 @@ from heaters_downloader.core.sites import SitePolicy
 from heaters_downloader.handler import Downloader
 from heaters_downloader.sitebook import Sites
 from heaters_edges import job as jobs
-from heaters_edges.failure import Busy, MissingObject
+from heaters_edges.failure import Busy, MissingObject, Unavailable
 from heaters_edges.fakes import FolderStore, MemoryRegister
 from heaters_edges.objects import Objects
 from heaters_edges.store import S3Store
@@ -211,6 +211,34 @@ async def test_a_download_that_broke_off_is_gone_on_with_by_the_next_attempt(
 
     assert fact.source.sha256 == hashlib.sha256(film).hexdigest()
     assert site.asked[-1] == ("/dropping.mp4", "bytes=1000000-")
+
+
+class Away(Buckets):
+    """A store that refuses the first file that it is given."""
+
+    def put(self, path: Path, key: str, **about: Any) -> None:
+        if not self.requests:
+            self.requests.append(("refused", key))
+            raise Unavailable("the store is away")
+        super().put(path, key, **about)
+
+
+@pytest.mark.parametrize("path", ["/film.mp4", "/page"])
+async def test_what_could_not_be_stored_is_not_brought_again(path: str, site: Any, tmp_path: Path) -> None:
+    store = Away(tmp_path / "own")
+    objects = Objects(store, tmp_path / "cache", limit_bytes=1 << 30)
+    told, more = (
+        asked(UrlSource(url=site.url(path)), process_again=True),
+        {"policy": AddressPolicy.parse(["127.0.0.1/32"])},
+    )
+
+    with pytest.raises(Unavailable):
+        await brought(told, objects, store, **more)
+    site.asked.clear()
+    fact = await brought(told, objects, store, **more)
+
+    assert site.asked == []
+    assert (tmp_path / "own" / fact.source.key).stat().st_size == fact.source.bytes
 
 
 async def test_a_site_that_asks_for_patience_uses_up_no_attempt(objects: Objects, store: Buckets, site: Any) -> None:

@@ -35,7 +35,7 @@ from heaters_contracts.fact import (
 from heaters_contracts.facts.stage import FailureClass, StageFailed, StagePaused, StageRequested, StageResumed
 from heaters_contracts.ids import NIL, canonical, sha256_of
 from heaters_contracts.ingest import Options
-from heaters_contracts.objects import failed_message_key, manifest_key, video_prefix
+from heaters_contracts.objects import failed_message_key, manifest_key
 from heaters_contracts.pipeline import ATTEMPTS_BUCKET, Work
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
@@ -179,9 +179,9 @@ class Worker:
             await self._hand_back(message)
 
     async def _hear_of_erasures(self) -> None:
-        """Forget the cached files of videos that are erased."""
+        """Forget what this node has of videos that are erased."""
         async for video_id in self._bus.erasures():
-            await asyncio.to_thread(self._objects.forget, video_prefix(video_id))
+            await asyncio.to_thread(self._objects.forget_video, video_id)
 
     async def _require_not_erased(self, told: Told[Fact]) -> None:
         if await self._bus.erased_after(told.video_id, told.sequence):
@@ -444,10 +444,11 @@ class Worker:
         else:
             results.append(await made)
             await self._tell(results[0], told, job, attempt, started)
-        await self._objects.write_json(
-            manifest,
-            [{"type": f.TYPE, "version": f.VERSION, "fact": f.model_dump(mode="json")} for f in results],
-        )
+        if results:  # else a setting said so, and another may say something else tomorrow
+            await self._objects.write_json(
+                manifest,
+                [{"type": f.TYPE, "version": f.VERSION, "fact": f.model_dump(mode="json")} for f in results],
+            )
 
     async def _tell(self, fact: Fact, cause: Told[Fact], job: Job, attempt: int, started: datetime) -> None:
         now = datetime.now(UTC)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -35,6 +36,7 @@ from heaters_downloader.space import reserved
 from heaters_downloader.ytdlp import bring
 
 Request = Told[VideoRequested]
+_BROUGHT = "brought"
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,18 @@ class Downloader:
     async def _fetch(self, told: Request, url: str) -> Fact:
         options = told.fact.options
         with self.objects.begun(f"{told.video_id} {url}") as folder:
-            async with self.sites.turn(host_of(url)):
-                fetched = await in_child(
-                    bring,
-                    url,
-                    folder,
-                    policy=self.policy,
-                    limits=replace(self.limits, entries_max=min(options.videos_most, self.limits.entries_max)),
-                    wishes=replace(self.wishes, allow_quality_loss=options.allow_quality_loss),
-                )
+            fetched: Fetched | Playlist | None = _brought_before(folder)
+            if fetched is None:
+                async with self.sites.turn(host_of(url)):
+                    fetched = await in_child(
+                        bring,
+                        url,
+                        folder,
+                        policy=self.policy,
+                        limits=replace(self.limits, entries_max=min(options.videos_most, self.limits.entries_max)),
+                        wishes=replace(self.wishes, allow_quality_loss=options.allow_quality_loss),
+                    )
+                    (folder / _BROUGHT).write_bytes(pickle.dumps(fetched))
             if isinstance(fetched, Playlist):
                 return _expanded(told, fetched)
             key = source_key(told.video_id, fetched.sha256, file_ending(fetched.path.name, fetched.content_type))
@@ -168,6 +173,16 @@ class Downloader:
             await self.objects.write_json(claim, json.loads(ours))
             return None
         return VideoLinked(twin=UUID(known["video_id"]), sha256=here.sha256, bytes=here.bytes, title=title)
+
+
+def _brought_before(folder: Path) -> Fetched | None:
+    """What an earlier attempt brought whole and could not store: while the store is away, no site is asked for a film again and again."""
+    try:
+        fetched = pickle.loads((folder / _BROUGHT).read_bytes())  # noqa: S301 - our own bytes, in a folder of this node
+    except (OSError, EOFError, pickle.UnpicklingError, AttributeError):
+        return None
+    whole = isinstance(fetched, Fetched) and fetched.path.is_file() and fetched.path.stat().st_size == fetched.bytes
+    return fetched if whole and all(one.path.is_file() for one in fetched.beside) else None
 
 
 def _expanded(told: Request, playlist: Playlist) -> VideoExpanded:
