@@ -508,6 +508,39 @@ async def test_what_is_forgotten_is_fetched_again_and_its_neighbours_are_not(
     assert (tmp_path / "node" / "objects" / stays.key).exists()
 
 
+async def test_what_is_left_of_an_erased_video_and_its_upload_is_forgotten(folder: FolderStore, tmp_path: Path) -> None:
+    objects, video = node(folder, tmp_path), uuid4()
+    made, sent, other = [
+        await objects.put_bytes(fresh(), key)
+        for key in (f"videos/{video}/a.bin", "uploads/me/a.mp4", "uploads/me/b.mp4")
+    ]
+    for name in (f"{video}-0123", f"{uuid4()}-0123"):
+        (tmp_path / "node" / "masters" / name).mkdir(parents=True)
+    folder.delete(sent.key)
+
+    objects.forget_video(video)
+    count = objects.forget_lost("uploads/")
+
+    assert count == 1
+    assert objects.cached("") == [other.key]
+    assert made.key not in objects.cached("videos/")
+    assert [path.name.startswith(str(video)) for path in (tmp_path / "node" / "masters").iterdir()] == [False]
+
+
+async def test_folders_in_which_nothing_lies_any_more_are_swept(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path)
+    gone, stays = (tmp_path / "node" / "objects" / "videos" / name for name in ("gone", "stays"))
+    ref = await objects.put_bytes(fresh(), "videos/stays/a.bin")
+    gone.mkdir()
+    for path in (gone, stays):
+        age(path)
+
+    objects.sweep()
+
+    assert not gone.exists()
+    assert await objects.read(ref) == (stays / "a.bin").read_bytes()
+
+
 async def test_pieces_of_a_master_that_nobody_goes_on_with_are_swept(folder: FolderStore, tmp_path: Path) -> None:
     objects = node(folder, tmp_path)
     masters = tmp_path / "node" / "masters"

@@ -18,9 +18,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from heaters_contracts.ids import sha256_of
-from heaters_contracts.objects import ObjectRef
+from heaters_contracts.objects import ObjectRef, video_prefix
 
 from heaters_edges import job as jobs
 from heaters_edges.failure import Busy, MissingObject, TryLater, WrongObject
@@ -359,18 +360,15 @@ class Objects:
                 self._clear_if_left(folder, after_s=_GIVEN_UP_S)
             self._clear_old_pieces()
             files, in_use = [], 0
-            for path in self._files.rglob("*"):
+            for path in _below(self._files):
                 with suppress(FileNotFoundError):
-                    if path.is_file():
-                        found = path.stat()
-                        if found.st_nlink > 1 and not path.name.startswith("."):
-                            in_use += (
-                                found.st_size
-                            )  # a job reads it: to put it out would free nothing, and cost a fetch
-                        elif not path.name.startswith("."):
-                            files.append((found.st_mtime, found.st_size, path))
-                        elif time.time() - found.st_mtime > _ABANDONED_S:
-                            path.unlink()
+                    found = path.stat()
+                    if found.st_nlink > 1 and not path.name.startswith("."):
+                        in_use += found.st_size  # a job reads it: to put it out would free nothing, and cost a fetch
+                    elif not path.name.startswith("."):
+                        files.append((found.st_mtime, found.st_size, path))
+                    elif time.time() - found.st_mtime > _ABANDONED_S:
+                        path.unlink()
             total = in_use + sum(size for _, size, _ in files)
             for _, size, path in sorted(files):
                 if total <= self._limit_bytes:
@@ -378,13 +376,28 @@ class Objects:
                 path.unlink(missing_ok=True)
                 CACHE_EVICTIONS.inc()
                 total -= size
+            self._clear_empty_folders()
             CACHE_BYTES.set(total)
             return total
 
     def cached(self, prefix: str) -> list[str]:
         """The keys that begin so and that the cache holds."""
-        folder = self._files / prefix
-        return sorted(str(path.relative_to(self._files)) for path in folder.rglob("*") if path.is_file())
+        whole = (path for path in _below(self._files / prefix) if not path.name.startswith("."))
+        return sorted(str(path.relative_to(self._files)) for path in whole)
+
+    def forget_lost(self, prefix: str) -> int:
+        """Put out of the cache what the store has no more; returns how many files.
+
+        Uploads of an erased video lie under no prefix of its own: nobody is told to forget them.
+        """
+        lost = [key for key in self.cached(prefix) if self.store.head(key) is None]
+        return sum(self.forget(key) for key in lost)
+
+    def forget_video(self, video_id: UUID) -> None:
+        """Put all that was made of a video out of this node: cached files, and the pieces of a master that was never done."""
+        self.forget(video_prefix(video_id))
+        for folder in self._masters.glob(f"{video_id}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def forget(self, prefix: str) -> int:
         """Put an object, or all below a prefix that ends in a slash, out of the cache; returns how many files. Readers keep theirs."""
@@ -396,6 +409,13 @@ class Objects:
                 gone += 1
         shutil.rmtree(folder, ignore_errors=True)
         return gone
+
+    def _clear_empty_folders(self) -> None:
+        # Every video and every clip has some; a young one may be about to get its first file.
+        for name, _, _ in os.walk(self._files, topdown=False):
+            with suppress(OSError):
+                if time.time() - os.stat(name).st_mtime > _ABANDONED_S and Path(name) != self._files:
+                    os.rmdir(name)
 
     def _clear_old_pieces(self) -> None:
         # A long master is made piece by piece, kept for the next attempt; two days later there is none.
@@ -420,6 +440,13 @@ class Objects:
             pass
         finally:
             os.close(held)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below a folder, whatever others put there or take away meanwhile."""
+    for base, _, names in os.walk(folder):
+        for name in names:
+            yield Path(base, name)
 
 
 def _beside(cached: Path) -> Path:

@@ -35,6 +35,15 @@ def cache_chore(objects: Objects) -> Chore:
     return Chore("node cache", "brings the node's cache under its limit and removes what dead processes left", sweep)
 
 
+def uploads_chore(objects: Objects) -> Chore:
+    """The end of uploads that were erased with their videos: what this node holds of them goes, too."""
+
+    async def sweep() -> str:
+        return f"{await asyncio.to_thread(objects.forget_lost, 'uploads/')} files are in the store no more"
+
+    return Chore("erased uploads", "forgets cached uploads that the store has no more", sweep)
+
+
 class Service:
     """One worker process."""
 
@@ -112,7 +121,7 @@ class Service:
             raise SystemExit(1)
 
     async def _start(self, duties: list[Duty], answers: Mapping[tuple[str, str], Answer]) -> None:
-        chores = Maintenance([cache_chore(self.objects)])
+        chores = Maintenance([cache_chore(self.objects), uploads_chore(self.objects)])
         await chores.now("node cache")
         self._chores = asyncio.create_task(chores.run())
         wanted = self.settings.stages
