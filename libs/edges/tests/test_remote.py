@@ -81,7 +81,9 @@ def test_a_store_that_fails_says_how_and_it_is_remembered(bucket: S3Store, ref: 
         assert file.parts_read() == []
 
 
-def test_a_store_that_is_away_is_told_without_the_signature_by_which_it_is_read(tmp_path: Path) -> None:
+def test_a_store_that_is_away_is_told_without_the_signature_by_which_it_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     address = Address(f"http://127.0.0.1:{free_port()}/bucket/key?X-Amz-Signature=5ec4e7")
     away = RemoteFile("away", SIZE, address, tmp_path / "away")
 
@@ -89,6 +91,7 @@ def test_a_store_that_is_away_is_told_without_the_signature_by_which_it_is_read(
         away.read_at(0, 1)
 
     assert "5ec4e7" not in "".join(traceback.format_exception(told.value))
+    assert "5ec4e7" not in caplog.text
 
 
 async def test_a_large_object_that_the_node_lacks_is_read_by_parts_and_the_ledger_counts_them(

@@ -134,6 +134,14 @@ def test_only_http_and_https_with_a_host_are_urls(url):
         checked_url(url)
 
 
+@pytest.mark.parametrize("url", ["https://me:s3cret@[bad/x?token=s3cret", "https://me:s3/cret@host.example/"])
+def test_what_cannot_be_read_as_a_url_is_not_repeated(url):
+    with pytest.raises(UnsupportedScheme) as told:
+        checked_url(url)
+
+    assert "s3" not in str(told.value)
+
+
 def test_a_shown_url_keeps_no_secret():
     assert shown("https://me:pw@host.example:8443/a/b.mp4?X-Signature=s#f") == "https://host.example:8443/a/b.mp4"
 

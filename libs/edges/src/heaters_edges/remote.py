@@ -6,6 +6,7 @@ cache, for a part's hash cannot be checked against the whole's.
 """
 
 import io
+import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ _TIMEOUT = urllib3.Timeout(connect=5, read=60)
 _TRIES = urllib3.Retry(total=3, redirect=False, status_forcelist=(500, 502, 503, 504), backoff_factor=0.5)
 _PARTIAL, _FORBIDDEN, _GONE = 206, 403, 404
 _CODE = re.compile(rb"<Code>(\w{1,100})</Code>")
+# It warns of each try that it repeats, with the signed address: whoever reads that in a log could read the object.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ class RemoteFile:
                 decode_content=False,
             )
         except (HTTPError, OSError) as problem:
-            # urllib3's own words repeat the address, and whoever reads that in a log could read the object.
+            # Its words repeat the address as well.
             why = getattr(problem, "reason", None) or type(problem).__name__
             raise Unavailable(f"the object store did not answer get_range of {self.name}: {why}") from None
         if answer.status == _GONE:

@@ -21,8 +21,9 @@ def checked_url(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         named = parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError as error:
-        raise UnsupportedScheme(f"{url[:200]!r} is not a URL: {error}") from error
+    except ValueError:
+        # Not its words, nor the error's: what cannot be read may hold a password where none is looked for.
+        raise UnsupportedScheme("this is not a URL: its host or its port cannot be read") from None
     if parts.scheme.lower() not in ("http", "https"):
         raise UnsupportedScheme(f"only http and https are fetched, not {parts.scheme[:20] or 'a path'!r}: {shown(url)}")
     if not named:
