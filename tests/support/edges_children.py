@@ -108,12 +108,20 @@ def two_then_fail() -> Iterator[int]:
 
 
 _KEPT: list[str] = []
+_HELD: list[bytes] = []
 
 
 def kept(word: str) -> list[str]:
     """What this process was told so far."""
     _KEPT.append(word)
     return list(_KEPT)
+
+
+def hold(size: int) -> int:
+    """Keep so much for good, long enough for whoever watches to see it."""
+    _HELD.append(b"x" * size)
+    time.sleep(0.6)
+    return os.getpid()
 
 
 def pid_after_s(seconds: float) -> int:

@@ -2,7 +2,7 @@ import asyncio
 import os
 
 import pytest
-from edges_children import fail, forget_itself, grow, kept, pid_after_s
+from edges_children import fail, forget_itself, grow, hold, kept, pid_after_s
 from heaters_edges import job as jobs
 from heaters_edges.child import ChildCrashed, TookTooLong, TooMuchMemory
 from heaters_edges.job import Job
@@ -69,6 +69,14 @@ async def test_a_call_whose_time_went_by_while_it_waited_ends_nothing(resident):
 async def test_a_call_that_takes_too_much_memory_fails_for_good(resident):
     with pytest.raises(TooMuchMemory):
         await resident.call(grow, 4096 * MiB)
+
+
+async def test_what_earlier_calls_left_in_the_child_is_not_the_fault_of_the_next(resident):
+    first = await resident.call(hold, 300 * MiB)
+
+    second = await resident.call(hold, 300 * MiB)
+
+    assert second != first
 
 
 async def test_a_crash_is_told_and_the_next_call_begins_anew(resident):

@@ -55,10 +55,15 @@ class Resident:
             if jobs.current().left_s <= 0:  # others took all of its time: the child is not to blame, and stays
                 raise TookTooLong("there was no time left when its turn came")
             for _ in range(2):
+                fresh = self._process is None
                 try:
                     result: T = await self._ask(work, args, kwargs)
                 except _Gone:
                     await self.end()
+                except TooMuchMemory:
+                    if fresh:
+                        raise
+                    # What earlier calls left in the child counted as well: it is asked again of one that holds nothing.
                 else:
                     return result
             raise ChildCrashed("the resident child ends before it can be asked")
