@@ -16,6 +16,7 @@ import argparse
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import sys
@@ -38,6 +39,10 @@ class Unanswered(Exception):
     def __init__(self, reason: str, status: int = 0) -> None:
         super().__init__(reason)
         self.status = status
+
+
+_BROKEN = (Unanswered, OSError, http.client.HTTPException)
+"""What a connection that breaks off is told by; http.client's own errors are none of the system's."""
 
 
 class Rejected(Exception):
@@ -118,7 +123,8 @@ class Heaters:
                         broken = 0
                         after = int(event.get("sequence", after))
                         yield event
-            except (Unanswered, OSError) as problem:
+                time.sleep(1)  # it was ended in good order, as proxies do now and then; never ask without a pause
+            except _BROKEN as problem:
                 if isinstance(problem, Unanswered) and 400 <= problem.status < 500:
                     raise
                 broken += 1
@@ -152,7 +158,10 @@ class Heaters:
 
     def _json(self, method: str, path: str, body: Any = None) -> Any:
         with self._open(method, path, body, {}) as answer:
-            return json.load(answer)
+            try:
+                return json.load(answer)
+            except (OSError, ValueError, http.client.HTTPException) as problem:
+                raise Unanswered(f"the answer of {self._url} broke off: {problem}") from None
 
     def _open(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
         request = urllib.request.Request(  # noqa: S310 - the address is the caller's own
@@ -166,8 +175,8 @@ class Heaters:
         except urllib.error.HTTPError as problem:
             with problem:
                 raise Unanswered(_said(problem), problem.code) from None
-        except urllib.error.URLError as problem:
-            raise Unanswered(f"{self._url} does not answer: {problem.reason}") from None
+        except (OSError, http.client.HTTPException) as problem:
+            raise Unanswered(f"{self._url} does not answer: {getattr(problem, 'reason', problem)}") from None
 
 
 def _said(problem: urllib.error.HTTPError) -> str:
