@@ -84,6 +84,12 @@ def test_a_picture_larger_than_a_proxy_is_not_reused(tmp_path: Path) -> None:
     assert obstacles(path, probe(path), REVIEW) == ("2560x1440 is larger than a proxy",)
 
 
+def test_sound_of_a_rate_that_no_proxy_has_is_not_reused(tmp_path: Path) -> None:
+    path = render_film(tmp_path / "telephone.mp4", FilmKind(audio_rate=7350))
+
+    assert obstacles(path, probe(path), REVIEW) == ("the sound is aac, not plain AAC-LC",)
+
+
 def test_damage_is_found_by_decoding_a_sample(film: Film, tmp_path: Path) -> None:
     data = bytearray(film("plain.mp4").read_bytes())
     with av.open(str(film("plain.mp4"))) as container:

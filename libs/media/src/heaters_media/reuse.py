@@ -29,7 +29,7 @@ from heaters_media.probe import Probe, open_media, video_of, whole_packets
 from heaters_media.profiles import ProxyProfile
 from heaters_media.readable import Readable
 from heaters_media.sheet import FrameTaker
-from heaters_media.sound import PACKET_SAMPLES, Peaks, SoundRange, range_of, sound_pieces
+from heaters_media.sound import AAC_RATES, PACKET_SAMPLES, Peaks, SoundRange, range_of, sound_pieces
 from heaters_media.waveform import Waveform
 
 LONGEST_GOP_S = Fraction(21, 10)  # about two seconds: an encoder told 2 s at 29.97 makes it 2.002
@@ -129,6 +129,7 @@ def _is_plain_aac(sound: AudioStream, entry: bytes) -> bool:
     return (
         codec.name == "aac"
         and codec.profile == "LC"
+        and codec.sample_rate in AAC_RATES
         and sound.time_base == Fraction(1, codec.sample_rate)
         # Version 0 of the entry, its esds right behind (14496-12, 12.2.3); QuickTime's own versions do not fit an MP4.
         and entry[4:8] == b"mp4a"

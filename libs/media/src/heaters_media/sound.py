@@ -20,7 +20,8 @@ from heaters_media.sound_grid import first_sample
 from heaters_media.waveform import BUCKETS_PER_S, Waveform
 
 PACKET_SAMPLES = 1024  # AAC-LC (ISO/IEC 14496-3)
-_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+"""Samples a second that a proxy may have; sound of any other rate gets 48000."""
 _LOOKED_AT = 64
 """Pieces of sound that are held until the waveform looks at them; 1.4 s at 48 kHz."""
 _RUN_UP_S = Fraction(1, 2)  # decoded and thrown away before the first wanted sample, for codecs that overlap
@@ -41,7 +42,7 @@ def range_of(described: Probe, start_ticks: int, end_ticks: int) -> SoundRange |
     """The samples that begin within [start_ticks, end_ticks), as a proxy holds them; None where the film is silent."""
     if described.audio is None:
         return None
-    rate = described.audio.rate if described.audio.rate in _AAC_RATES else 48000
+    rate = described.audio.rate if described.audio.rate in AAC_RATES else 48000
     channels = min(2, max(1, described.audio.channels))
     return SoundRange(
         rate, channels, first_sample(start_ticks, described.tick, rate), first_sample(end_ticks, described.tick, rate)
