@@ -1,11 +1,14 @@
 import errno
+import io
 import pickle
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from av.error import err_check
+from av.packet import Packet
 from heaters_media import errors
 from heaters_media.errors import BadMedia, NotAVideo, NoVideoStream, TooLarge, Undecodable
 from heaters_media.film import FilmKind, render_film
@@ -26,6 +29,27 @@ def test_a_probe_tells_what_the_film_is(film: Callable[[str], Path]) -> None:
     assert (wide.display_width_px, wide.display_height_px, wide.pixel_aspect) == (171, 72, (4, 3))
     assert probe(film("fields.mp4")).interlaced
     assert not plain.interlaced
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180])
+def test_a_film_with_exif_in_its_pictures_is_read_and_upright(turn: int, tmp_path: Path) -> None:
+    path, exif = tmp_path / "camera.mov", Image.Exif()
+    exif[0x010F] = "a camera"  # Make
+    jpeg = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(jpeg, "JPEG", exif=exif.tobytes(), subsampling=2)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mjpeg", rate=8, options={"strict": "unofficial"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        stream.set_display_rotation(turn)
+        for n in range(4):
+            packet = Packet(jpeg.getvalue())
+            packet.pts = packet.dts = n
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 8), stream, True
+            output.mux_one(packet)
+
+    seen = probe(path)
+
+    assert (seen.rotation_deg, seen.display_width_px) == {0: (0, 64), 90: (270, 48), 180: (180, 64)}[turn]
 
 
 def test_the_header_of_a_film_without_a_frame_count_says_nothing(film: Callable[[str], Path]) -> None:

@@ -20,6 +20,10 @@ def orientation(frame: VideoFrame) -> tuple[int, bool]:
         matrix = cast("SideDataContainer", frame.side_data)[Type.DISPLAYMATRIX]  # the stubs know one kind only
     except KeyError:
         return 0, False
+    except ValueError:
+        # PyAV 18 gives none of a frame's side data where some is of a kind that it has no name for, such as Exif in motion JPEG or the
+        # displays of a spatial film. It still says how far the picture is turned, counterclockwise.
+        return round(-frame.rotation / 90) * 90 % 360, False
     # 16.16 fixed point, rows (a, b, u), (c, d, v), (x, y, w): a point moves to (a x + c y, b x + d y), y down (14496-12, 8.3.2).
     a, b, _, c, d = struct.unpack("<5i", bytes(matrix)[:20])
     mirrored = a * d - b * c < 0
