@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 from heaters_media.errors import NoVideoStream
-from heaters_media.film import FilmKind, render_film
+from heaters_media.film import FilmKind, read_numbers, render_film
 from heaters_media.join import join, tracks_of
 from heaters_media.keyframes import count_frames
 
@@ -92,3 +92,20 @@ def test_sound_alone_is_no_film(both: Path, tmp_path: Path) -> None:
         join([sound], tmp_path / "joined")
     with pytest.raises(NoVideoStream):
         tracks_of(sound)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_a_broadcast_whose_clock_begins_anew_goes_on(b_frames: int, tmp_path: Path) -> None:
+    part = render_film(tmp_path / "part.ts", FilmKind(frames=50, b_frames=b_frames, audio_rate=48000))
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(2 * part.read_bytes())
+
+    out, tracks = join([twice], tmp_path / "joined")
+
+    numbers = read_numbers(out)
+    with av.open(str(out)) as film:
+        sound = [packet.pts for packet in film.demux(film.streams.audio[0]) if packet.pts is not None]
+    assert numbers[:48] + numbers[-50:] == [*range(48), *range(50)]  # at the seam a frame may be broken
+    assert all(0 < after - before < 2048 for before, after in pairwise(sound))
+    assert tracks.duration_ms is not None
+    assert abs(tracks.duration_ms - 4000) < 100

@@ -20,6 +20,8 @@ from heaters_media.probe import mixed_packets, open_media, video_of
 
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "aac", "mp3", "opus", "ac3", "eac3", "flac", "alac"})
 """What MP4 holds and players know; it keeps a stream's own time base, where Matroska counts milliseconds."""
+_OVERLAP_S = 1
+"""Sound may go on for so long after the picture where a broadcast's clock begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ def _packets(
     own = [stream for film_number, stream in chosen if film_number == number]
     if not own:
         return
-    for packet in mixed_packets(film, *own):
+    packets = mixed_packets(film, *own)
+    for packet in _continued(packets) if film.format.name == "mpegts" else packets:
         if packet.dts is None and packet.pts is None:
             if packet.size:
                 raise Undecodable("packets without any time cannot be put into one file")
@@ -136,6 +139,35 @@ def _packets(
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = None if packet.dts is None else packet.dts - shift
         yield number, packet
+
+
+def _continued(packets: Iterator[Any]) -> Iterator[Any]:
+    """A broadcast whose clock begins anew in the middle (as after an advertisement), with a clock that goes on.
+
+    Where a stream's times go back, what follows is put right after what was there; the other streams follow by the same distance, so
+    that picture and sound stay together. What of them would lie before their own last packet is left out.
+    """
+    shifts = [Fraction(0)]
+    own: dict[int, Fraction] = {}  # stream -> its shift
+    last: dict[int, tuple[Fraction, Fraction]] = {}  # stream -> when its last packet is decoded, and when that one ends
+    for packet in packets:
+        if packet.dts is None or not packet.time_base:
+            yield packet
+            continue
+        at, index, tick = packet.dts * packet.time_base, packet.stream_index, packet.time_base
+        shift = own.get(index, Fraction(0))
+        if index in last:
+            begun, ended = last[index]
+            if at + shift < begun:
+                if at + shifts[-1] < begun - _OVERLAP_S:
+                    shifts.append(ended - at)
+                shift = own[index] = shifts[-1]
+            if at + shift <= begun:
+                continue
+        last[index] = (at + shift, at + shift + max(packet.duration or 0, 1) * tick)
+        packet.dts += round(shift / tick)
+        packet.pts = None if packet.pts is None else packet.pts + round(shift / tick)
+        yield packet
 
 
 def _when(item: tuple[int, Any]) -> Fraction:
