@@ -347,6 +347,8 @@ class Tables:
     """By model and strategy."""
     forgotten: set[UUID] = field(default_factory=set)
     """Clips whose embeddings of before are to be deleted; of one fold only, so a copy begins without."""
+    unwanted: dict[str, ObjectRef] = field(default_factory=dict)
+    """Objects, by key, that a clip has lost by the fact that is just applied; empty after it."""
 
     @classmethod
     def empty(cls, video_id: UUID) -> "Tables":

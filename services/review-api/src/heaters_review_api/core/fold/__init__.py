@@ -64,6 +64,7 @@ from msgspec.structs import replace
 from heaters_review_api.core.fold import deciding, failing, preparing, results
 from heaters_review_api.core.fold.history import event_of
 from heaters_review_api.core.fold.settling import settle
+from heaters_review_api.core.fold.standing import mark_discarded
 from heaters_review_api.core.tables import Tables
 
 
@@ -92,6 +93,7 @@ def fold(before: Tables, messages: Iterable[Told[Fact] | Unread]) -> Tables:
             continue
         t.events[message.id] = event_of(t, message)
         _apply(t, message)
+        mark_discarded(t, message)
     settle(t)
     return t
 

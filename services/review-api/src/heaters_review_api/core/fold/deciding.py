@@ -77,7 +77,7 @@ def decided(t: Tables, fact: ClipApproved | ClipSkipped | ClipArchived, told: To
     allowed = clip is not None and rules.refusal(clip, verdict) is None
     _keep(t, row, allowed=allowed)
     if clip is not None and allowed:
-        after = with_decision(withdrawn(t, clip, told), row, told.id)
+        after = with_decision(withdrawn(t, clip), row, told.id)
         t.clips[clip.id] = replace(after, order_id=told.id if verdict == "approve" else None)
 
 

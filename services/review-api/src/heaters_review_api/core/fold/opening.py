@@ -52,7 +52,7 @@ def retile(t: Tables, told: Told[Fact], window: Window = tiling.EVERYWHERE) -> N
     touching = [clip for clip in t.clips.values() if clip.live and window.touches(clip.start_frame, clip.end_frame)]
     for clip in touching:
         if clip.id not in open_now:
-            t.clips[clip.id] = replace(bare(withdrawn(t, clip, told)), live=False)
+            t.clips[clip.id] = replace(bare(withdrawn(t, clip)), live=False)
     starts = [segment.first_frame for segment in finished]
     again = [id_ for id_, span in open_now.items() if _open(t, id_, span, _waited_for(finished, starts, span))]
     stand_again(t, again, told)

@@ -18,23 +18,22 @@ def exported(t: Tables, fact: ClipExported, told: Told[Fact]) -> None:
     """An approved clip is a file."""
     clip = t.clips.get(fact.clip_id)
     if clip is None or clip.order_id is None or cause_of(t, told) != clip.order_id:
-        discard(t, fact.object, told)
+        discard(t, [fact.object])
     elif clip.export_id is None or is_replayed(t, told):
         after = _without_pictures(clip)
         after = replace(after, export_id=told.id, exported_at=at_of(told), export_object=fact.object, proof=fact.proof)
-        _replace(t, clip, after, told)
+        _replace(t, clip, after)
 
 
 def keyframed(t: Tables, fact: ClipKeyframed, told: Told[Fact]) -> None:
     """A file's key frames are pictures."""
     clip = t.clips.get(fact.clip_id)
     if clip is None or clip.export_id is None or cause_of(t, told) != clip.export_id:
-        for keyframe in fact.keyframes:
-            discard(t, keyframe.object, told)
+        discard(t, (keyframe.object for keyframe in fact.keyframes))
     elif clip.keyframe_id is None or is_replayed(t, told):
         after = _without_pictures(clip)
         after = replace(after, keyframe_id=told.id, keyframed_at=at_of(told), keyframes=fact.keyframes)
-        _replace(t, clip, after, told)
+        _replace(t, clip, after)
 
 
 def _without_pictures(clip: Clip) -> Clip:
@@ -42,11 +41,10 @@ def _without_pictures(clip: Clip) -> Clip:
     return replace(clip, keyframe_id=None, keyframed_at=None, keyframes=(), embed_id=None, embedded_at=None)
 
 
-def _replace(t: Tables, before: Clip, after: Clip, told: Told[Fact]) -> None:
+def _replace(t: Tables, before: Clip, after: Clip) -> None:
     """Put newer results in the place of those before; objects that the clip has no more are marked to be discarded."""
     t.clips[after.id] = after
-    for ref in objects_of(before):
-        discard(t, ref, told)
+    discard(t, objects_of(before))
     for ref in objects_of(after):
         t.discarded.pop(ref.key, None)
 
@@ -56,7 +54,7 @@ def embedded(t: Tables, fact: ClipEmbedded, told: Told[Fact]) -> None:
     clip = t.clips.get(fact.clip_id)
     if clip is None or clip.keyframe_id is None or clip.keyframe_id not in (cause_of(t, told), fact.keyframed):
         if fact.frame_vectors is not None:
-            discard(t, fact.frame_vectors, told)
+            discard(t, [fact.frame_vectors])
         return
     vector = _vector(fact)
     if vector is None:

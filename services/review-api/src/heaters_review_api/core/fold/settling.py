@@ -13,7 +13,7 @@ from heaters_review_api.core.tables import Clip, Tables, Video
 def current(t: Tables, clip_id: UUID) -> Clip | None:
     """A clip with the state that follows from its rows just now; states are written once a batch is applied."""
     clip = t.clips.get(clip_id)
-    return None if clip is None else replace(clip, state=state_of(t, clip))
+    return None if clip is None else replace(clip, state=state_of(clip, given_up(t)))
 
 
 def settle(t: Tables) -> None:
@@ -21,8 +21,9 @@ def settle(t: Tables) -> None:
     for failure in list(t.failures.values()):
         if failure.open != (still := is_open(t, failure)):
             t.failures[failure.id] = replace(failure, open=still)
+    failed = given_up(t)
     for clip in list(t.clips.values()):
-        if clip.state != (state := state_of(t, clip)):
+        if clip.state != (state := state_of(clip, failed)):
             t.clips[clip.id] = replace(clip, state=state)
 
     total = t.video.segments_total
@@ -41,8 +42,13 @@ def settle(t: Tables) -> None:
         t.video = settled
 
 
-def state_of(t: Tables, clip: Clip) -> ClipState:
-    """The state of a clip, as its row and its failures say."""
+def given_up(t: Tables) -> Set[tuple[str, UUID | None, UUID | None]]:
+    """Stage, clip and cause of what failed and was not asked for again: a broken exporter fails on every clip of a video."""
+    return {(f.stage, f.clip_id, f.cause) for f in t.failures.values() if f.settled != "retried"}
+
+
+def state_of(clip: Clip, failed: Set[tuple[str, UUID | None, UUID | None]]) -> ClipState:
+    """The state of a clip, as its row and what was given up say."""
     if not clip.live:
         return ClipState.SUPERSEDED
     if clip.verdict is None:
@@ -57,12 +63,8 @@ def state_of(t: Tables, clip: Clip) -> ClipState:
         ("embed", clip.keyframe_id, clip.embed_id),
     ):
         if done is None:
-            working, given_up = CLIP_STEPS[stage]
-            failed = any(
-                f.stage == stage and f.clip_id == clip.id and f.cause == cause and f.settled != "retried"
-                for f in t.failures.values()
-            )
-            return given_up if failed else working
+            working, broken = CLIP_STEPS[stage]
+            return broken if (stage, clip.id, cause) in failed else working
     return ClipState.EMBEDDED
 
 

@@ -1,6 +1,6 @@
 """What stands of a clip: the decisions that count for it, and what came of an approval."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from heaters_contracts.fact import Fact, Told
@@ -89,12 +89,12 @@ def stand_again(t: Tables, clip_ids: Collection[UUID], told: Told[Fact]) -> None
             # The verdict stands as it stood; what came of it does too.
             after = replace(after, stands_by=clip.stands_by)
         else:
-            after = withdrawn(t, after, told)
+            after = withdrawn(t, after)
         if after != clip:
             t.clips[clip.id] = after
 
 
-def withdrawn(t: Tables, clip: Clip, told: Told[Fact]) -> Clip:
+def withdrawn(t: Tables, clip: Clip) -> Clip:
     """A clip whose approval does not stand any more, or not by the same fact: nothing that came of it is kept."""
     if clip.order_id is None:
         return clip
@@ -114,8 +114,7 @@ def withdrawn(t: Tables, clip: Clip, told: Told[Fact]) -> Clip:
         frame_vectors=(),
     )
     t.clips[clip.id] = after
-    for ref in objects_of(clip):
-        discard(t, ref, told)
+    discard(t, objects_of(clip))
     if clip.model is not None:  # embedded once; while its pictures are taken anew, it has no embed_id
         t.forgotten.add(clip.id)
         for key in [key for key in t.embeddings if key[0] == clip.id]:
@@ -129,8 +128,17 @@ def objects_of(clip: Clip) -> list[ObjectRef]:
     return [*own, *(keyframe.object for keyframe in clip.keyframes), *clip.frame_vectors]
 
 
-def discard(t: Tables, ref: ObjectRef, told: Told[Fact]) -> None:
-    """Mark an object that nobody wants any more, unless a clip still has it."""
+def discard(t: Tables, refs: Iterable[ObjectRef]) -> None:
+    """Say that these objects are wanted no more by whoever had them, or were told of them."""
+    t.unwanted |= {ref.key: ref for ref in refs}
+
+
+def mark_discarded(t: Tables, told: Told[Fact]) -> None:
+    """Mark what nobody wants any more after a fact, unless a clip still has it: once for all that the fact has let go."""
+    if not t.unwanted:
+        return
     used = {used.key for clip in t.clips.values() for used in objects_of(clip)}
-    if ref.key not in used:
-        t.discarded.setdefault(ref.key, Discarded(ref.key, t.video.id, ref.bytes, told.id, at_of(told)))
+    for key, ref in t.unwanted.items():
+        if key not in used:
+            t.discarded.setdefault(key, Discarded(key, t.video.id, ref.bytes, told.id, at_of(told)))
+    t.unwanted = {}
