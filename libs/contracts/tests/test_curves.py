@@ -31,6 +31,11 @@ def test_a_segment_too_long_for_a_fact_has_means_of_several_frames():
     assert unpacked(curves)[1][-1] == 7
 
 
+def test_few_values_do_not_stand_for_more_frames_than_anybody_can_measure():
+    with pytest.raises(ValidationError, match="curves of 2147483648 frames are more than 16777216"):
+        Curves(frames=2**31, step_frames=2**22, packed=packed_of(bytes(3 * 512)))
+
+
 def test_a_measure_is_kept_as_sixteen_times_its_root():
     assert [root(value) for value in (0.0, 0.25, 1.0, 4.0, 255.0, -1.0)] == [0, 8, 16, 32, 255, 0]
 

@@ -90,6 +90,19 @@ async def test_a_database_that_throws_everybody_out_is_gone_back_to(
     assert seen == ["review_archived", "review_archived"]
 
 
+async def test_a_notice_that_says_nothing_ends_nobodys_listening(
+    desk: Any, migrated: Any, start: Any, story: Any, admin: Admin
+) -> None:
+    film = story().ready([30])
+    async with start(migrated) as other:
+        await admin.execute("NOTIFY heaters_projection, 'nonsense'")
+        await desk.publish(film)
+        last = desk.application.passed.sequence
+        await other.application.passed.wait_for(last, timeout_s=10)
+
+        assert other.application.passed.sequence >= last
+
+
 async def test_who_projects_is_not_told_less_than_it_has_written(migrated: Any) -> None:
     """The listener asks where the tables are, and before it hears the answer a batch may have been written."""
 

@@ -27,6 +27,8 @@ NAMES = ("motion", "brightness", "sharpness", "loudness")
 
 _MOST_CHARACTERS = 128 * 1024
 _MOST_VALUES = 1 << 18
+_MOST_FRAMES = 1 << 24
+"""Three days of film: whoever measures a span has a number for each of its frames, however few values there are."""
 
 
 class Curves(Model):
@@ -57,6 +59,8 @@ def unpacked(curves: Curves) -> tuple[bytes, ...]:
     Raises:
         ValueError: they are not as long as they say.
     """
+    if curves.frames > _MOST_FRAMES:
+        raise ValueError(f"curves of {curves.frames} frames are more than {_MOST_FRAMES}")
     count = curves.values * (4 if curves.sound else 3)
     if count > _MOST_VALUES:
         raise ValueError(f"curves of {count} values are more than {_MOST_VALUES}")

@@ -241,11 +241,11 @@ class Application:
         tasks = [
             asyncio.create_task(_named(name, work), name=name)
             for name, work in (
-                ("listener", listen(self.engine, self.passed)),
+                ("listener", _kept("listener", lambda: listen(self.engine, self.passed))),
                 ("bus", self._on_the_bus()),
                 ("indexes", _kept("indexes", self.desk.indexes.keep)),
                 ("maintenance", self.desk.maintenance.run()),
-                ("audit", self.desk.audit.run()),
+                ("audit", _kept("audit", self.desk.audit.run)),
             )
         ]
         try:
