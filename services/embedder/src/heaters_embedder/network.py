@@ -41,10 +41,10 @@ class Network(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Features of pictures: (n, 3, height, width), values -1..1, to (n, 1280)."""
-        x = functional.relu6(self._bn0(self._conv_stem(pictures)))
+        x = functional.relu6(self._bn0(self._conv_stem(pictures)), inplace=True)
         for block in self._blocks:
             x = block(x)
-        x = functional.relu6(self._bn1(self._conv_head(x)))
+        x = functional.relu6(self._bn1(self._conv_head(x)), inplace=True)
         features: Tensor = x.mean(dim=(2, 3))
         return features
 
@@ -87,8 +87,8 @@ class Block(nn.Module):
         """One block's output: as wide and high as its input, or half of it, rounded up, where the stride is 2."""
         y: Tensor = x
         if self._widens:
-            y = functional.relu6(self._bn0(self._expand_conv(y)))
-        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+            y = functional.relu6(self._bn0(self._expand_conv(y)), inplace=True)
+        y = functional.relu6(self._bn1(self._depthwise_conv(y)), inplace=True)
         y = self._bn2(self._project_conv(y))
         return x + y if self._adds else y
 
