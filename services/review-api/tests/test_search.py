@@ -10,12 +10,14 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from heaters_contracts.asking import EMBED_QUEUE, EMBED_SUBJECT, EmbedAnswer, EmbedQuestion
 from heaters_contracts.fact import decode, tell
 from heaters_contracts.facts import ClipAnnotated, ClipEmbedded, VideoEmbeddingRequested
 from heaters_contracts.facts.clip import Label
 from heaters_contracts.spans import Span
 from heaters_edges.bus import Bus
+from heaters_local.cli import heaters
 from heaters_review_api.core import likeness
 from heaters_review_api.core.words import Term, terms
 from heaters_review_api.db.search import Filters, SearchQueries, exact_most
@@ -168,6 +170,26 @@ async def test_near_duplicates_hang_together(desk: Any, story: Any) -> None:
     assert found["looked"] == 4
     assert sum(found["histogram"]) == 4
     assert found["threshold"] == 0.99
+
+
+async def test_the_command_shows_groups_and_the_distribution_that_the_threshold_cuts(
+    desk: Any, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = embedded_film(story, [(1.0, 0.0, 0.0), (0.99, 0.14, 0.0), (0.0, 0.0, 1.0), (0.0, 0.35, 0.94)])
+    await desk.publish(film)
+    monkeypatch.setenv("HEATERS_URL", str(desk.client.base_url).rstrip("/"))
+    monkeypatch.setenv("HEATERS_TOKEN", "a-token-for-tests")
+    words = ["duplicates", "--video", str(film.video_id), "--model", "looks@1", "--threshold", "0.98"]
+
+    ended = await asyncio.to_thread(CliRunner().invoke, heaters, words)
+    nothing = await asyncio.to_thread(CliRunner().invoke, heaters, ["duplicates", "--model", "nobody@1"])
+
+    assert ended.exit_code == 0, ended.output
+    assert "4 clips, looks@1, middle" in ended.output
+    assert "<- threshold" in next(line for line in ended.output.splitlines() if line.startswith("0.95"))
+    assert all(str(film.clip_id(*span)) in ended.output for span in ((0, 30), (30, 60)))
+    assert "at least 0.98 alike" in ended.output
+    assert (nothing.exit_code, "No clip is embedded by nobody@1 yet" in nothing.output) == (1, True)
 
 
 async def test_labels_are_suggested_until_they_are_tags(desk: Any, story: Any) -> None:

@@ -11,6 +11,7 @@ from heaters_local.commands.demo import demo
 from heaters_local.commands.detect import detect
 from heaters_local.commands.doctor import doctor
 from heaters_local.commands.down import down
+from heaters_local.commands.duplicates import duplicates
 from heaters_local.commands.export import export
 from heaters_local.commands.failed import failed
 from heaters_local.commands.ingest import ingest
@@ -89,6 +90,7 @@ for command in (
     status,
     approve,
     search,
+    duplicates,
     export,
     models,
     reembed,

@@ -17,6 +17,7 @@ from heaters_local.views import (
     Admission,
     Clip,
     Diagnosis,
+    Duplicates,
     Erased,
     Failure,
     FailureInFull,
@@ -229,6 +230,10 @@ class Api:
         """How far two models (with their strategies) agree on neighbours."""
         wish = {"model": one[0], "strategy": one[1], "other": other[0], "other_strategy": other[1]}
         return cast("Overlap", self._ask("GET", "/api/search/overlap", params=wish))
+
+    def duplicates(self, wish: Mapping[str, object]) -> Duplicates:
+        """Groups of clips that are nearly the same, and the distribution that the threshold cuts."""
+        return cast("Duplicates", self._ask("GET", "/api/search/duplicates", params=wish))
 
     def failures(self) -> list[Failure]:
         """What was given up."""

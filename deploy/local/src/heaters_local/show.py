@@ -9,7 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from heaters_local.state import Part, PartState, Phase, State
-from heaters_local.views import Clip, Failure, Hit, Neighbour, Progress, SearchModel, TimeBase, Video, VideoDetail
+from heaters_local.views import (
+    Clip,
+    DuplicateGroup,
+    Failure,
+    Hit,
+    Neighbour,
+    Progress,
+    SearchModel,
+    TimeBase,
+    Video,
+    VideoDetail,
+)
 
 _STYLES = {
     PartState.READY: "green",
@@ -19,6 +30,7 @@ _STYLES = {
     PartState.RESTARTING: "red",
 }
 _SHORT = 8
+_WIDTH = 40
 
 
 def parts_table(state: State) -> RenderableType:
@@ -138,6 +150,28 @@ def hits_table(found: Sequence[Hit]) -> Table:
         place = (clip["id"], clip["video_id"][:_SHORT], str(clip["start"]), str(clip["end"]))
         table.add_row("-" if score is None else f"{score:.3f}", *place, _words(clip["state"]), " ".join(clip["tags"]))
     return table
+
+
+def groups_table(groups: Sequence[DuplicateGroup]) -> Table:
+    """Groups of clips that are nearly the same, a clip a row."""
+    table = _table("group", "clip", "video", "start", "end", "state", "tags")
+    for number, group in enumerate(groups, 1):
+        for clip in group["clips"]:
+            place = (clip["id"], clip["video_id"][:_SHORT], str(clip["start"]), str(clip["end"]))
+            table.add_row(str(number), *place, _words(clip["state"]), " ".join(clip["tags"]))
+    return table
+
+
+def distribution(counts: Sequence[int], threshold: float) -> str:
+    """Of equal parts of 0 to 1 how many lie in each, a line each from the first that has any; the threshold's is marked."""
+    lines, most = [], max(counts, default=0) or 1
+    first = next((n for n, count in enumerate(counts) if count), len(counts))
+    for n, count in list(enumerate(counts))[first:]:
+        low, high = n / len(counts), (n + 1) / len(counts)
+        mark = "<- threshold" if low <= threshold < high or (high == 1 and threshold == 1) else ""
+        bar = "#" * -(-_WIDTH * count // most)
+        lines.append(f"{low:.2f} {count:>6} {bar:<{_WIDTH}} {mark}".rstrip())
+    return "\n".join(lines)
 
 
 def models_table(found: Sequence[SearchModel]) -> Table:

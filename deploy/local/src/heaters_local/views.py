@@ -250,6 +250,23 @@ class SearchModel(TypedDict):
     indexed: bool
 
 
+class DuplicateGroup(TypedDict):
+    """Clips that are nearly the same."""
+
+    clips: list[TaggedClip]
+
+
+class Duplicates(TypedDict):
+    """Groups of near-duplicates, and how many clips have their nearest neighbour in each equal part of 0 to 1."""
+
+    model: str
+    strategy: str
+    threshold: float
+    looked: int
+    groups: list[DuplicateGroup]
+    histogram: list[int]
+
+
 class ModelAsked(TypedDict):
     """A model that every clip is to be embedded by."""
 

@@ -121,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         detector = make(read_wish(said.detector), threads=said.threads)
     except (UnknownDetector, DetectorUnavailable) as problem:
-        print(f"Error: {said.detector}: {problem}", file=sys.stderr)  # noqa: T201 - a command's output
+        print(f"Error: {problem}", file=sys.stderr)  # noqa: T201 - a command's output
         return 2
 
     films: dict[str, FilmCuts] = {}

@@ -44,7 +44,7 @@ def films_in(path: Path) -> Iterator[Film]:
         FileNotFoundError: there is no such file.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError("there is no such file")
     if path.suffix.lower() not in ARRAYS:
         from heaters_media.whole import nominal_rate, tiny_frames
 

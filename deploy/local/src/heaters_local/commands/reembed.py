@@ -23,7 +23,11 @@ _STALLED_S = 300.0
 def models(home: Home) -> None:
     """The models that clips are embedded by, and which one searches go by."""
     with Api.of(home) as api:
-        console().print(models_table(api.models()))
+        found = api.models()
+        if found:
+            console().print(models_table(found))
+        else:
+            said(console(), "no clip is embedded yet: approve some with `heaters approve`")
 
 
 @click.command()

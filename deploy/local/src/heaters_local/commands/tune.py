@@ -58,15 +58,16 @@ def tune(home: Home, selection: Selection, by: str, applied: bool) -> None:
                 groups[name].append((video_id, present, scores_of(b64decode(curve["values"])), labels))
 
         table = Table(box=None, pad_edge=False)
-        for column in ("", "videos", "labels", "precision", "recall", "detector", "precision", "recall"):
+        for column in ("", "videos", "labels", "precision", "recall", "fits best", "precision then", "recall then"):
             table.add_column(column)
         wanted: dict[str, str] = {}
         for name, members in sorted(groups.items()):
             # Scores are in units of the threshold that made them: brought to those of the default, all videos are alike.
             found = fit([([score * present for score in scores], labels) for _, present, scores, labels in members])
             detector = "adaptive" if found.times == 1 else f"adaptive@{found.times:g}"
-            shown = [name, str(len(members)), str(found.labels), f"{found.before.precision:.3f}"]
-            shown += [f"{found.before.recall:.3f}", detector if found.enough else "too few labels"]
+            before = [f"{found.before.precision:.3f}", f"{found.before.recall:.3f}"] if found.labels else ["-", "-"]
+            shown = [name, str(len(members)), str(found.labels), *before]
+            shown.append(detector if found.enough else "too few labels")
             shown += [f"{found.after.precision:.3f}", f"{found.after.recall:.3f}"] if found.enough else ["-", "-"]
             table.add_row(*shown)
             if found.enough:
