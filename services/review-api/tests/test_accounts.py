@@ -246,7 +246,9 @@ async def test_a_deed_that_names_what_cannot_be_stored_takes_no_other_out_of_the
     assert subjects == {f"/api/stages/{mine}/resume", f"/api/stages/{mine}\ufffd/resume"}
 
 
-async def test_every_deed_is_in_the_log_and_signs_of_life_are_not(guarded: Any, account: Any, tokens: Any) -> None:
+async def test_every_deed_is_in_the_log_and_signs_of_life_and_searches_are_not(
+    guarded: Any, account: Any, tokens: Any
+) -> None:
     made, _ = await account(["lead"])
     nil = "00000000-0000-4000-8000-000000000000"
     async with browser(guarded) as client:
@@ -255,6 +257,7 @@ async def test_every_deed_is_in_the_log_and_signs_of_life_are_not(guarded: Any, 
         headers = {"idempotency-key": "k"}
         await client.post(f"/api/clips/{nil}/verdict", json={"verdict": "skip"}, headers=headers)
         await client.post("/api/queue/heartbeat", headers=headers)
+        await client.post("/api/search", json={"words": "fog"}, headers=headers)
         await client.get(f"/api/clips/{nil}/download")
         await client.get("/api/videos")
         ops = {"authorization": f"Bearer {tokens[Role.OPS]}"}

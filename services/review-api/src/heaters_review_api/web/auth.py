@@ -45,7 +45,7 @@ __all__ = [
 OPEN = "open_to_all"
 """The key in a route's `opt` that takes the guard away: health, and the sign-in itself."""
 UNREMARKED = "unremarked"
-"""The key in a route's `opt` that keeps it out of the audit log, though its method changes something: signs of life."""
+"""The key in a route's `opt` that keeps it out of the audit log, though its method says that it changes something: signs of life, and searches."""
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _UNSIGNED_S = 30 * 24 * 3600
 

@@ -29,7 +29,7 @@ from heaters_review_api.search.models import NotWhole
 from heaters_review_api.search.pictures import UnreadablePicture
 from heaters_review_api.web import search_views as shown
 from heaters_review_api.web import views
-from heaters_review_api.web.auth import ANYBODY, OPERATORS, Principal
+from heaters_review_api.web.auth import ANYBODY, OPERATORS, UNREMARKED, Principal
 from heaters_review_api.web.clips import bounds, found_clip
 from heaters_review_api.web.cursors import after_hit, read_hit
 from heaters_review_api.web.desk import Desk, TheDesk
@@ -57,7 +57,14 @@ _EXAMPLES = [
 ]
 
 
-@post("/api/search", guards=[ANYBODY], status_code=200, tags=["search"], request_max_body_size=_MOST_BODY_BYTES)
+@post(
+    "/api/search",
+    guards=[ANYBODY],
+    opt={UNREMARKED: True},
+    status_code=200,
+    tags=["search"],
+    request_max_body_size=_MOST_BODY_BYTES,
+)
 async def search(desk: TheDesk, data: Annotated[shown.SearchWish, Body(examples=_EXAMPLES)]) -> shown.SearchResult:
     """Find clips by what they look like (examples, a text, a picture), by words, by filters, or by all of them together."""
     return await _answered(desk, _wanted(data), limit=data.limit, cursor=data.cursor)
