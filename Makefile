@@ -72,7 +72,7 @@ docs: setup ## make the generated documents again
 	$(PY) -m deploy.checks.settings docs/settings.md
 	$(PY) -m deploy.checks.chart deploy/helm/heaters/files/pipeline.yaml
 
-images: setup ## build all container images with podman (SERVICES= some, TORCH=cuda, TAG=)
+images: setup ## build all container images with podman (SERVICES= some, TORCH=cuda, EXTRAS= of theirs, TAG=)
 	deploy/docker/build.sh $(SERVICES)
 
 deploy-check: setup ## check chart, compose, rules and permissions, and build and start two images; skips loudly what cannot be had

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the images of the services that are named, or of all: `deploy/docker/build.sh [SERVICE...]`.
-# BASE: the base image (made here where it is missing and cannot be pulled); TORCH=cpu|cuda; TAG; ENGINE=podman.
+# BASE: the base image (made here where it is missing and cannot be pulled); TORCH=cpu|cuda; EXTRAS=of the service, parted by commas; TAG; ENGINE=podman.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 engine="${ENGINE:-podman}"
@@ -15,6 +15,10 @@ if [[ " ${services[*]} " == *" review-api "* ]] && [ ! -f services/review-api/sr
   echo "the pages are not built: run \`make setup\` first, or \`make images\`, which does" >&2
   exit 4
 fi
+
+for service in "${services[@]}"; do
+  python3 deploy/docker/parts.py "$service" "${EXTRAS:-}" >/dev/null
+done
 
 if ! "$engine" image exists "$base"; then
   timeout 60 "$engine" pull --quiet "$base" 2>/dev/null || deploy/docker/base.sh "$base"
@@ -32,7 +36,7 @@ fi
 for service in "${services[@]}"; do
   began=$SECONDS
   "$engine" build --quiet --format docker --network host --timestamp 0 --file deploy/docker/Dockerfile \
-    --build-arg "BASE=$base" --build-arg "SERVICE=$service" --build-arg "TORCH=${TORCH:-cpu}" \
+    --build-arg "BASE=$base" --build-arg "SERVICE=$service" --build-arg "TORCH=${TORCH:-cpu}" --build-arg "EXTRAS=${EXTRAS:-}" \
     --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
     "${more[@]}" --tag "localhost/heaters-$service:$tag" .
   size=$("$engine" image inspect --format '{{.Size}}' "localhost/heaters-$service:$tag")

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,18 @@ print(json.dumps({
     "sbom": len(json.loads(pathlib.Path("/opt/heaters/sbom.cdx.json").read_text())["components"]),
 }))
 """
+
+
+def parts(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "deploy/docker/parts.py", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_an_image_is_made_of_its_service_with_the_extras_that_are_asked_for() -> None:
+    plain, more, wrong = parts("review-api", ""), parts("embedder", "transformers, open-clip"), parts("scenes", "torch")
+
+    assert plain.stdout == "./services/review-api[parquet] ./libs/contracts ./libs/edges ./libs/media\n"
+    assert more.stdout.split()[0] == "./services/embedder[open-clip,transformers]"
+    assert (wrong.returncode, wrong.stderr) == (1, "services/scenes has no extra 'torch'; it has transnetv2\n")
 
 
 @pytest.fixture(scope="module")
