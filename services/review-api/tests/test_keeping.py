@@ -267,3 +267,26 @@ async def test_tables_that_were_changed_are_made_again_while_nothing_projects(
 
     assert [one.mended for one in found] == ["the projection was made again"]
     assert after == rows
+
+
+async def test_what_the_projector_passed_is_no_finding(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    async with place(tmp_path, settings, "passed") as here, start(here.settings) as desk:
+        huge, film = story(frames=(2**40, 5)), story()
+        downloaded = huge.downloaded(huge.requested())
+        for segment in huge.segments():
+            huge.detected(segment, [2**39], downloaded)
+        film.requested()
+        await desk.publish(huge)
+        await desk.publish(film)
+        bus = desk.application.bus
+        ack = await bus.publish_raw(f"heaters.clip.skipped.v1.bulk.{film.video_id.hex}", {}, b"{}")
+        await desk.application.passed.wait_for(ack.sequence, timeout_s=5)
+        passed = await desk.application.desk.queries.unreadable()
+        fsck = Fsck(bus, desk.application.engine, None, None, repair=False, deep=False)  # type: ignore[arg-type]  # as above
+
+        found = [one async for one in fsck.facts_and_tables()]
+
+    assert passed >= 2
+    assert found == []

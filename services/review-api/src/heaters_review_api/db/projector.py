@@ -38,6 +38,8 @@ UNREADABLE = Counter(
 POSITION = Gauge("heaters_projection_sequence", "The last sequence that the tables hold", registry=REGISTRY)
 LEADING = Gauge("heaters_projection_leading", "1 while this replica projects", registry=REGISTRY)
 
+MISFIT = "does not fit the tables: "
+"""How the reason begins for which a fact that can be read was passed like one that cannot."""
 _ROWS_KEPT = 50_000
 _READ_AT_ONCE = 25
 _RETRY_S = 1.0
@@ -145,7 +147,7 @@ class Projector:
                 return
             reason = str(problem).splitlines()[0]
             log.error("a fact does not fit the tables", extra={"sequence": batch[0].sequence, "reason": reason})
-            await self._transaction(batch, refused=f"does not fit the tables: {reason}")
+            await self._transaction(batch, refused=MISFIT + reason)
         except BaseException:
             self._forget()
             raise
@@ -244,12 +246,12 @@ async def _read(
         except Unreadable as problem:
             unreadable[message.sequence] = problem.reason
             told = Unread(message.sequence)
-        if (video_id := _video_of(message.subject)) is not None:
+        if (video_id := video_of(message.subject)) is not None:
             by_video.setdefault(video_id, []).append(told)
     return by_video, unreadable
 
 
-def _video_of(subject: str) -> UUID | None:
+def video_of(subject: str) -> UUID | None:
     """Whose version a message counts for: the server's filter looks at the last token, whatever stands before it."""
     tokens = subject.split(".")
     try:

@@ -30,6 +30,7 @@ from heaters_review_api.core.fold import Unread, fold
 from heaters_review_api.core.fold.history import STAGE_OF
 from heaters_review_api.core.tables import Segment, Tables
 from heaters_review_api.db import rows, schema
+from heaters_review_api.db.projector import MISFIT, video_of
 from heaters_review_api.db.rebuild import ProjectorRuns, rebuild
 from heaters_review_api.ops.messages import kept_messages, objects_in
 
@@ -191,10 +192,13 @@ class Fsck:
     async def facts_and_tables(self) -> AsyncIterator[Finding]:
         """What each video's facts come to is what its rows say."""
         told: dict[UUID, list[Told[Fact] | Unread]] = {}
-        position = await self._position()
+        position, misfits = await self._position(), await self._misfits()
         async for message in kept_messages(self._engine):
-            video_id = _video_of(message.subject)
+            video_id = video_of(message.subject)
             if video_id is None or message.sequence > position:
+                continue
+            if message.sequence in misfits:
+                told.setdefault(video_id, []).append(Unread(message.sequence))
                 continue
             try:
                 one = decode(message.subject, message.headers, message.data)
@@ -230,6 +234,13 @@ class Fsck:
                 log.warning("the projection was not made again", extra={"reason": str(problem)})
         for finding in found:
             yield replace(finding, mended=mended)
+
+    async def _misfits(self) -> set[int]:
+        """Messages that can be read, and that the tables could not hold: the projector passed them, and would again."""
+        m = schema.message.c
+        async with self._engine.connect() as connection:
+            query = select(m.sequence).where(m.unreadable.is_not(None), m.unreadable.startswith(MISFIT))
+            return set((await connection.execute(query)).scalars())
 
     async def _position(self) -> int:
         async with self._engine.connect() as connection:
@@ -272,7 +283,7 @@ class Fsck:
     async def _named(self) -> dict[str, Named]:
         found: dict[str, Named] = {}
         async for message in kept_messages(self._engine):
-            video_id = _video_of(message.subject)
+            video_id = video_of(message.subject)
             if video_id is None:
                 continue
             try:
@@ -352,11 +363,4 @@ class Fsck:
         end = int((packets.offset_bytes + packets.size_bytes).max())
         if end > segment.proxy.bytes:
             return f"its last packet ends at byte {end} of {segment.proxy.bytes}"
-        return None
-
-
-def _video_of(subject: str) -> UUID | None:
-    try:
-        return UUID(subject.rpartition(".")[2])
-    except ValueError:
         return None
