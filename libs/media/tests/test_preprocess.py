@@ -8,11 +8,12 @@ import av
 import numpy as np
 import pytest
 from heaters_media.errors import FrameCountMismatch
-from heaters_media.film import ramp, read_number, read_numbers
+from heaters_media.film import FilmKind, ramp, read_number, read_numbers, render_film
 from heaters_media.mp4 import codec_config
 from heaters_media.plan import Plan, PlannedSegment, plan
 from heaters_media.preprocess import preprocess
 from heaters_media.profiles import REVIEW
+from heaters_media.waveform import Waveform
 
 Make = Callable[[str, int], Any]
 
@@ -29,6 +30,35 @@ def test_the_segments_hold_every_frame_once_and_in_order(any_film: str, made: Ma
         numbers = [n for _, proxy in all_of_it.parts for n in read_numbers(proxy)]
 
         assert numbers == list(range(all_of_it.plan.frames))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("old.avi", FilmKind(frames=50, codec="mpeg4", audio_rate=48000)),
+        ("reordered.avi", FilmKind(frames=50, b_frames=2, audio_rate=48000)),  # AVI has no times but those of decoding
+        ("old.flv", FilmKind(frames=50, b_frames=2, audio_rate=48000)),
+    ],
+)
+def test_old_formats_give_every_frame_and_their_sound(name: str, kind: FilmKind, tmp_path: Path) -> None:
+    path = render_film(tmp_path / name, kind)
+    *segments, whole = plan(path, first_s=1, longest_s=1)
+    assert isinstance(whole, Plan)
+
+    numbers, damaged, loudest = [], 0, 0
+    for segment in segments:
+        assert isinstance(segment, PlannedSegment)
+        made = preprocess(path, segment, total_frames=whole.frames, out_dir=tmp_path, profile=REVIEW)
+        assert made.proxy is not None
+        assert made.waveform is not None
+        numbers += read_numbers(made.proxy)
+        damaged += made.frames_damaged
+        loudest = max(loudest, int(Waveform.load(made.waveform).high.max()))
+
+    assert len(segments) > 1
+    assert numbers == list(range(50))
+    assert damaged == 0
+    assert loudest > 10
 
 
 def test_one_segment_and_five_agree(any_film: str, made: Make) -> None:

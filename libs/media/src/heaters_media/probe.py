@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -234,10 +235,18 @@ def whole_frames(
         stream: of the picture.
         saw: told each packet before it is decoded.
     """
+    # AVI knows when packets are decoded, and not when frames are shown: B-frames come out in order, each with another one's time.
+    unordered = container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc")
+    times: deque[int] = deque()
     for packet in whole_packets(container, stream):
         if saw is not None:
             saw(packet)
-        yield from decode(packet)
+        if unordered and packet.size and packet.pts is not None:
+            times.append(packet.pts)
+        for frame in decode(packet):
+            if times:
+                frame.pts = times.popleft()
+            yield frame
 
 
 def probe(path: Readable) -> Probe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from numpy.typing import NDArray
 
@@ -100,7 +102,9 @@ def _decoded(path: Readable, wanted: SoundRange, start: int, end: int) -> Iterat
         origin = int((Fraction(start, rate) - _RUN_UP_S) / stream.time_base)
         # Samples a tick, and how far a clock may be off: in integers, for this is asked of every packet.
         per_tick, jitter = stream.time_base * rate, int(_JITTER_S * rate)
-        container.seek(origin, stream=stream, backward=True)
+        # AVI and FLV refuse to go before their first packet; a film that was just opened stands there anyhow.
+        with suppress(FFmpegError):
+            container.seek(origin, stream=stream, backward=True)
         expected: int | None = None
         for packet in whole_packets(container, stream):
             for frame in decode(packet):
