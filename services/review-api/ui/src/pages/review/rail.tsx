@@ -16,6 +16,9 @@ import { nameOf, PAST } from "../../state/words";
 import type { Chosen } from "./review";
 import { DOUBT } from "./strips";
 
+/** What fills half of a measure's bar. */
+const USUAL = 8;
+
 interface Props {
   writing: Signal<"tags" | "note" | null>;
   chosen: Signal<Chosen | null>;
@@ -93,6 +96,8 @@ function Facts({ clip }: { clip: Clip }) {
         </div>
         <Confidence name="cut in" value={clip.confidence_in} none="start of video" />
         <Confidence name="cut out" value={clip.confidence_out} none="end of video" />
+        <Measure name="motion" value={clip.motion} />
+        <Measure name="sharp" value={clip.sharpness} />
       </dl>
       <div class="row">
         <a class="button quiet" href={pathOf("timeline", clip.video_id)} data-page="timeline">
@@ -117,6 +122,22 @@ function Confidence({ name, value, none }: { name: string; value: number | null;
         {value === null ? <span class="quiet">{none}</span> : value.toFixed(2)}
         {doubt && <Icon name="doubt" />}
         {doubt && <span class="sr">in doubt</span>}
+      </dd>
+    </div>
+  );
+}
+
+/** A measure that has no end: half of the bar is where most films are, and small differences between small values are seen. */
+function Measure({ name, value }: { name: string; value: number | null }) {
+  if (value === null) return null;
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd class="measure">
+        <span class="bar-of" aria-hidden="true">
+          <i style={{ width: `${(100 * value) / (value + USUAL)}%` }} />
+        </span>
+        {value.toFixed(1)}
       </dd>
     </div>
   );
