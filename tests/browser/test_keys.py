@@ -17,7 +17,6 @@ pytestmark = pytest.mark.browser
 
 Come = Callable[..., Person]
 Film = Callable[..., str]
-ME = "local"
 
 
 def test_the_last_verdict_is_given_again(person: Come, film: Film, seen: Seen) -> None:
@@ -110,14 +109,14 @@ def test_tags_and_a_note_are_written_without_the_mouse(person: Come, film: Film,
     assert (clip["tags"], clip["note"], clip["state"]) == (["night", "rain"], "shaky, but beautiful", "pending_review")
 
 
-def test_cuts_are_confirmed_removed_added_and_moved_by_keys(person: Come, film: Film, seen: Seen, desk: Api) -> None:
+def test_cuts_are_confirmed_removed_added_and_moved_by_keys(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(3, 40)
     page = person().review(video_id)
 
     press(page, "[")
     expect(page.get_by_role("alert")).to_contain_text("The video begins here")
     press(page, "]", "c")
-    wait_for(lambda: desk.video(video_id)["cuts"][0]["by"] == ME, "the confirmation")
+    expect(page.get_by_text("The cut at frame 40 was set or confirmed by local already.").last).to_be_visible()
     press(page, "]", "Escape", "Backspace")
     expect(page.get_by_text("Choose a cut first, with [ or ], then remove it.")).to_be_visible()
     press(page, "]", "Backspace")
@@ -246,6 +245,7 @@ def test_the_grid_is_worked_by_keys(person: Come, film: Film, seen: Seen, desk: 
     expect(page.locator(".chosen-bar")).to_contain_text("2 selected")
     press(page, "g")
     wait_for(lambda: len({c["group"] for c in seen.clips(video_id).values()}) == 2, "the group")
+    expect(page.locator(".chosen-bar")).to_contain_text("5 clips")
     press(page, "Home", "f")
     expect(page.get_by_role("alert").last).to_contain_text("Choose a clip first")
     press(page, "Space", "f")

@@ -24,7 +24,18 @@ const AT_ONCE = 3;
 const TRIES = 6;
 const FIRST_PAUSE_MS = 500;
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** A pause that ends at once when it is stopped. */
+function wait(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => end(), ms);
+    const end = (): void => {
+      clearTimeout(timer);
+      stop.removeEventListener("abort", end);
+      resolve();
+    };
+    stop.addEventListener("abort", end);
+  });
+}
 
 /** Send a whole file; `onSent` is told how many bytes of it are there. */
 export async function uploadFile(file: File, onSent: (bytes: number) => void, stop: AbortSignal): Promise<Upload> {
@@ -74,7 +85,8 @@ async function putPart(path: string, one: PartUrl, bytes: Blob, onSent: (bytes: 
       return;
     } catch (error) {
       if (stop.aborted || tries >= TRIES || (error instanceof Refused && error.status !== 403)) throw error;
-      await wait(FIRST_PAUSE_MS * 2 ** (tries - 1));
+      await wait(FIRST_PAUSE_MS * 2 ** (tries - 1), stop);
+      if (stop.aborted) throw error;
       if (error instanceof Refused) {
         const { items } = await send<{ items: PartUrl[] }>("POST", `${path}/urls`, { parts: [one.part] });
         url = items[0]?.url ?? url;

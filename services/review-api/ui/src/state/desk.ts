@@ -212,7 +212,8 @@ class Desk {
     const { key, outcome } = tell<CutsChanged>(`/api/videos/${clip.video_id}/cuts`, { ...wish }, `cut at frame ${wish.frame} of ${nameOf(clip)}`, { video: clip.video_id });
     // At once: an undo that is pressed before the answer means this, and not what was decided before.
     this.#steps.remember({ key, word: "cut", clips: [] });
-    const settled = this.#cutting.begin(() => this.#setAside(clip));
+    // A confirmation changes no clip: nothing need wait for it.
+    const settled = wish.operation === "confirm" ? () => {} : this.#cutting.begin(() => this.#setAside(clip));
     const said = await outcome;
     this.#settled(line, said, () => {
       this.#forget(key);
