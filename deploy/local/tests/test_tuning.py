@@ -35,6 +35,13 @@ def test_only_what_somebody_said_something_of_counts() -> None:
     assert found == Quality(right=1, false=1, missed=1)
 
 
+def test_fades_and_dissolves_say_nothing_of_a_threshold_that_does_not_find_them() -> None:
+    labels = labels_of([], decided=[(0, 30), (30, 60), (60, 100)], edits=[], frames=100, gradual=[(50, 71)])
+
+    assert labels.cuts == {30}
+    assert quality(scores(100, f30=2.0, f55=1.5), labels, 1.0) == Quality(right=1, false=0, missed=0)
+
+
 def test_of_neighbouring_frames_above_the_threshold_the_highest_is_the_cut() -> None:
     labels = Labels(cuts=frozenset({30}), none=((0, 100),))
 

@@ -1,6 +1,6 @@
 """Segments of a film that the node does not hold, read by parts from a real S3 server, with real children."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -22,8 +22,11 @@ from heaters_preprocessor.handler import plan, preprocess
 from heaters_preprocessor.settings import PreprocessorSettings
 from heaters_preprocessor.transcode import PRELOAD, make_segment
 
+Rendered = Callable[[str, FilmKind], Path]
 FRAMES = 600
-ALWAYS, NEVER = 0, 1 << 40
+ALWAYS = 0
+# Large packets, so that a segment is a small part of the film.
+LARGE = FilmKind(frames=FRAMES, width_px=960, height_px=540, codec="mjpeg", pix_fmt="yuvj420p", audio_rate=48000)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,6 +59,18 @@ def job() -> jobs.Job:
     return job
 
 
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Films by name, each rendered once."""
+    folder = tmp_path_factory.mktemp("films")
+
+    def film(name: str, kind: FilmKind) -> Path:
+        path = folder / name
+        return path if path.exists() else render_film(path, kind)
+
+    return film
+
+
 def node(store: S3Store, folder: Path) -> Objects:
     return Objects(store, folder, limit_bytes=1 << 30)
 
@@ -80,16 +95,22 @@ async def planned(film: Path, here: Objects, chosen: PreprocessorSettings) -> li
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        # Large packets, so that a segment is a small part of the film; the index at the film's end, and in clusters.
-        ("film.mov", FilmKind(frames=FRAMES, width_px=960, height_px=540, codec="mjpeg", pix_fmt="yuvj420p", audio_rate=48000)),
+        # The index at the film's end, and in clusters.
+        ("film.mov", LARGE),
         ("film.mkv", FilmKind(frames=FRAMES, width_px=960, height_px=540, codec="mjpeg", pix_fmt="yuvj420p")),
         ("own.mp4", FilmKind(frames=FRAMES, b_frames=2, audio_rate=48000, rate=Fraction(25))),
     ],
 )  # fmt: skip
 async def test_a_segment_read_by_parts_is_the_same_to_the_byte(
-    name: str, kind: FilmKind, store: S3Store, chosen: PreprocessorSettings, tmp_path: Path, job: jobs.Job
+    name: str,
+    kind: FilmKind,
+    rendered: Rendered,
+    store: S3Store,
+    chosen: PreprocessorSettings,
+    tmp_path: Path,
+    job: jobs.Job,
 ) -> None:
-    film = render_film(tmp_path / name, kind)
+    film = rendered(name, kind)
     here, elsewhere = node(store, tmp_path / "here"), node(store, tmp_path / "elsewhere")
     segments = await planned(film, here, chosen)
 
@@ -110,11 +131,9 @@ async def test_a_segment_read_by_parts_is_the_same_to_the_byte(
 
 
 async def test_a_store_that_fails_in_mid_film_is_not_the_films_fault(
-    store: S3Store, chosen: PreprocessorSettings, tmp_path: Path
+    rendered: Rendered, store: S3Store, chosen: PreprocessorSettings, tmp_path: Path
 ) -> None:
-    film = render_film(
-        tmp_path / "film.mov", FilmKind(frames=FRAMES, width_px=960, height_px=540, codec="mjpeg", pix_fmt="yuvj420p")
-    )
+    film = rendered("film.mov", LARGE)
     work = (await planned(film, node(store, tmp_path / "here"), chosen))[0].fact
     address = store.address(work.source.key, expires_s=60)
     assert address is not None

@@ -26,10 +26,12 @@ class Labels:
     Attributes:
         cuts: frames that are cuts.
         none: spans [start, end) in which there is no other cut.
+        gradual: spans [start, end) of fades and dissolves, about which the threshold has nothing to say.
     """
 
     cuts: frozenset[int] = frozenset()
     none: tuple[tuple[int, int], ...] = ()
+    gradual: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,11 @@ class Fit:
 
 
 def labels_of(
-    standing: Iterable[tuple[int, str | None]], decided: Iterable[tuple[int, int]], edits: Iterable[str], frames: int
+    standing: Iterable[tuple[int, str | None]],
+    decided: Iterable[tuple[int, int]],
+    edits: Iterable[str],
+    frames: int,
+    gradual: Iterable[tuple[int, int]] = (),
 ) -> Labels:
     """The labels of a video.
 
@@ -88,8 +94,9 @@ def labels_of(
         decided: spans [start, end) of clips with a verdict: their ends are cuts, and there is none between.
         edits: what changes of cuts said, such as `add 80`, `remove 30` or `move 30 to 35`.
         frames: of the video; its first frame and its end are no cuts.
+        gradual: extents [start, end) of the cuts that are fades or dissolves: other rules find those.
     """
-    now = dict(standing)
+    now, slow = dict(standing), tuple(gradual)
     cuts = {frame for frame, by in now.items() if by is not None}
     none = []
     for start, end in decided:
@@ -100,7 +107,7 @@ def labels_of(
         frame = int(rest.partition(" ")[0]) if rest[:1].isdigit() else 0
         if operation in {"remove", "move"} and frame not in now:
             none.append((max(0, frame - NEAR_FRAMES), frame + NEAR_FRAMES + 1))
-    return Labels(frozenset(cuts), tuple(none))
+    return Labels(frozenset(cut for cut in cuts if not _within(cut, slow)), tuple(none), slow)
 
 
 def scores_of(curve: bytes) -> list[float]:
@@ -122,16 +129,20 @@ def _cuts(scores: Sequence[float], least: float) -> list[int]:
 
 def quality(scores: Sequence[float], labels: Labels, least: float) -> Quality:
     """How one threshold does on one video; what nobody has said anything of does not count."""
-    found = _cuts(scores, least)
+    found = [cut for cut in _cuts(scores, least) if not _within(cut, labels.gradual)]
     left = set(labels.cuts)
     false = 0
     for cut in found:
         near = [frame for frame in left if abs(frame - cut) <= NEAR_FRAMES]
         if near:
             left.discard(min(near, key=lambda frame: abs(frame - cut)))
-        elif any(start <= cut < end for start, end in labels.none) and not _labelled(labels, cut):
+        elif _within(cut, labels.none) and not _labelled(labels, cut):
             false += 1
     return Quality(len(labels.cuts) - len(left), false, len(left))
+
+
+def _within(frame: int, spans: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= frame < end for start, end in spans)
 
 
 def _labelled(labels: Labels, cut: int) -> bool:

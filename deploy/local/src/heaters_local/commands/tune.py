@@ -52,6 +52,11 @@ def tune(home: Home, selection: Selection, by: str, applied: bool) -> None:
                 ((clip["start"], clip["end"]) for clip in video["clips_list"] if clip["verdict"]),
                 (event["note"] or "" for event in video["events"] if event["type"] == "video.cuts_changed"),
                 video["frames"] or 0,
+                (
+                    (cut["extent"][0], cut["extent"][1])
+                    for cut in video["cuts"]
+                    if cut["extent"] and cut["kind"] != "hard"
+                ),
             )
             names = {"all": ["all"], "tag": video["tags"] or ["-"], "requester": [video["requester"]]}[by]
             for name in names:
