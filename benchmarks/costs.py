@@ -353,7 +353,11 @@ def claims() -> Iterator[Claim]:
         review = ReviewSettings(**settings.model_dump() | {"database_url": postgres.dsn})
         asyncio.run(migrate_all(review))
         rests = {service: _resting(folder, review, service) for service in SERVICES}
-    rows = _rows(whole, rests, hours)
+    rows = [
+        f"Measured on {os.cpu_count()} cores, at a load of {os.getloadavg()[2]:.1f} with the measurement itself in it.",
+        "",
+    ]
+    rows += _rows(whole, rests, hours)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text("\n".join(rows) + "\n")
     for row in rows:

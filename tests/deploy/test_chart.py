@@ -58,6 +58,17 @@ def test_every_value_has_a_comment_or_speaks_for_itself_and_every_stage_its_size
     assert all(set(size) == {*LANES, "job"} for size in values["stages"].values())
 
 
+def test_no_value_is_there_that_nothing_reads() -> None:
+    read = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+    told = set(
+        re.findall(r"^ +(\w+):", re.sub(r"(?m)^stages:\n(?: .*\n)+", "", (CHART / "values.yaml").read_text()), re.M)
+    )
+
+    by_others = {"requests", "limits", *LANES}  # parts of what is handed on whole, or looked up by a stage's lane
+    assert len(told) > 30
+    assert {name for name in told - by_others if not re.search(rf"\.{name}\b", read)} == set()
+
+
 def test_lint_finds_nothing(helm: Any) -> None:
     ended = helm("lint", "--strict", str(CHART))
 

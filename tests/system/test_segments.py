@@ -29,7 +29,7 @@ def cuts_in(film: Path, folder: Path, **division: object) -> tuple[int, list[Fou
     return len(pieces), found
 
 
-@pytest.fixture(scope="module", params=["sample", "testvideo.mp4"])
+@pytest.fixture(scope="module", params=["sample", pytest.param("testvideo.mp4", marks=pytest.mark.long)])
 def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param != "sample":
         return footage(request.param)

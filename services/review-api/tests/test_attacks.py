@@ -190,6 +190,31 @@ async def test_what_is_said_at_the_door_is_one_line_of_the_log(
 
 
 @pytest.mark.parametrize(
+    "form",
+    [
+        b"login=%00ana&password=0123456789ab",
+        b"login=ana%ff%fe&password=%00%ff%ed%a0%80abcdefgh",
+        b"login=%ed%a0%80&password=",
+    ],
+)
+async def test_a_name_that_is_no_text_is_somebody_unknown_and_is_put_down(guarded: Any, form: bytes) -> None:
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    before = await noted(guarded)
+
+    async with browser(guarded) as client:
+        answer = await client.post("/signin", content=form, headers=kind)
+
+    assert answer.status_code == 401
+    assert await noted(guarded) == before + 1
+
+
+async def noted(desk: Any) -> int:
+    """How many deeds are in the log."""
+    async with desk.application.engine.connect() as connection:
+        return int((await connection.execute(text("SELECT count(*) FROM app.audit"))).scalar_one())
+
+
+@pytest.mark.parametrize(
     ("address", "who"),
     [
         ("203.0.113.9", "203.0.113.9"),

@@ -64,6 +64,7 @@ async def check_password(kept: str | None, said: str) -> Checked:
     """Compare; as slow for who does not exist as for who does, so that nobody learns who does."""
     if len(said) > PASSWORD_LONGEST:
         return Checked(False)
+    said = said.encode(errors="surrogatepass").decode(errors="replace")  # what is no text is no password either
     async with _slots:
         return await asyncio.to_thread(_check, kept or _nobodys(), said)
 

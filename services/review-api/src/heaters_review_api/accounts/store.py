@@ -95,6 +95,8 @@ class Store:
 
     async def by_login(self, login: str) -> Account | None:
         """An account by its login, in whatever case."""
+        if not login.isprintable():
+            return None  # nobody is called so, and the database would not hear of it
         return await self._account("login = :login", {"login": login.lower()})
 
     async def accounts(self) -> list[Account]:
