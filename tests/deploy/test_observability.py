@@ -38,7 +38,7 @@ def rules() -> list[dict[str, Any]]:
 
 def named(expression: str) -> set[str]:
     plain = re.sub(r"\{[^}]*\}*|\"[^\"]*\"|\[[^\]]*\]|\b(?:by|without) \([^)]*\)", " ", expression)
-    return set(re.findall(r"\b(?:heaters[a-z0-9_:]*|up|probe_[a-z_]+)\b", plain))
+    return set(re.findall(r"\b(?:heaters[a-z0-9_:]*|process_[a-z_]+|up|probe_[a-z_]+)\b", plain))
 
 
 def test_every_rule_reads_metrics_that_are_told() -> None:

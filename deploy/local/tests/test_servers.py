@@ -115,32 +115,39 @@ def test_s3_stores_at_once_and_refuses_what_is_not_signed(servers):
     client.close()
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_data_outlives_a_restart(tmp_path, end):
-    bus, database, store = (kind(tmp_path / kind.NAME, free_port()).start() for kind in KINDS)
+async def test_data_outlives_a_stop_and_a_kill(tmp_path):
+    bus, database, store = servers = [kind(tmp_path / kind.NAME, free_port()).start() for kind in KINDS]
     connection = await nats.connect(bus.url)
     await connection.jetstream().add_stream(name="S", subjects=["s.>"])
-    await connection.jetstream().publish("s.a", b"kept")
     await connection.close()
     with psycopg.connect(database.libpq_dsn) as rows:
-        rows.execute("CREATE TABLE t AS SELECT 'kept' AS v")
+        rows.execute("CREATE TABLE t (v text)")
     with_s3 = s3_client(store)
     with_s3.create_bucket(Bucket="heaters")
-    with_s3.put_object(Bucket="heaters", Key="a", Body=b"kept")
 
-    for server in (bus, database, store):
-        getattr(server, end)()
-        server.start()
+    for end in ("stop", "kill"):
+        connection = await nats.connect(bus.url)
+        await connection.jetstream().publish("s.a", f"before the {end}".encode())
+        await connection.close()
+        with psycopg.connect(database.libpq_dsn) as rows:
+            rows.execute("INSERT INTO t VALUES (%s)", (f"before the {end}",))
+        with_s3.put_object(Bucket="heaters", Key=end, Body=b"kept")
+        for server in servers:
+            getattr(server, end)()
+            server.start()
 
     connection = await nats.connect(bus.url)
-    assert (await connection.jetstream().get_msg("S", 1)).data == b"kept"
+    messages = [(await connection.jetstream().get_msg("S", number)).data for number in (1, 2)]
     await connection.close()
     with psycopg.connect(database.libpq_dsn) as rows:
-        assert rows.execute("SELECT v FROM t").fetchone() == ("kept",)
-    assert with_s3.get_object(Bucket="heaters", Key="a")["Body"].read() == b"kept"
+        found = rows.execute("SELECT v FROM t ORDER BY v").fetchall()
+    objects = [with_s3.get_object(Bucket="heaters", Key=end)["Body"].read() for end in ("stop", "kill")]
     with_s3.close()
-    for server in (bus, database, store):
+    for server in servers:
         server.stop()
+    assert messages == [b"before the stop", b"before the kill"]
+    assert found == [("before the kill",), ("before the stop",)]
+    assert objects == [b"kept", b"kept"]
 
 
 def test_a_server_that_does_not_come_up_says_why(tmp_path):

@@ -156,6 +156,7 @@ async def test_a_service_tells_its_health_and_metrics_does_its_work_and_ends_cle
     assert (health.status_code, health.text) == (200, "ok")
     assert metrics is not None
     assert 'heaters_jobs_total{lane="bulk",outcome="done",stage="download"} 1.0' in metrics.text
+    assert "process_open_fds" in metrics.text
     assert took_s < 3
     assert worker.process.returncode == 0
     assert "Traceback" not in worker.log

@@ -17,11 +17,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from heaters_edges.settings import Settings
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)  # processor time, memory and open files of the service itself, without its children
 
 JOBS = Counter("heaters_jobs", "Messages worked on, by how it ended", ["stage", "lane", "outcome"], registry=REGISTRY)
 JOB_SECONDS = Histogram(
