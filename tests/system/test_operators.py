@@ -280,6 +280,8 @@ def test_fsck_names_what_is_lost_or_changed_and_mends_it(
     shallow = heaters("fsck")
     mended = heaters("fsck", "--deep", "--repair")
     wait_for(lambda: store.head(tiny), "the object made again")
+    # To look by fsck until it agrees takes seconds for each look.
+    wait_for(lambda: content_of(store, proxy, changed) != data, "the content made again")
     wait_for(lambda: not api.failures(), "no failure", within_s=5)
     after = wait_for(lambda: (found := heaters("fsck", "--deep"))[0] == 0 and found, "all agreeing")
 
@@ -292,6 +294,11 @@ def test_fsck_names_what_is_lost_or_changed_and_mends_it(
     assert proxy in mended[1]
     assert "was asked to make it again" in mended[1]
     assert after == (0, "all agrees\n")
+
+
+def content_of(store: S3Store, key: str, into: Path) -> bytes:
+    store.get(key, into)
+    return into.read_bytes()
 
 
 @pytest.mark.long
