@@ -116,12 +116,13 @@ def huge_header(side_px: int) -> bytes:
                 "vide",
                 25,
                 entry,
-                [packet] * 5,
+                np.full(5, len(packet), np.int64),
                 np.ones(5, np.int64),
                 width_px=side_px & 0xFFFF,
                 height_px=side_px & 0xFFFF,
             )
-        ]
+        ],
+        [[packet] * 5],
     )
 
 
@@ -134,9 +135,8 @@ def many_frames(good: Path, count: int) -> bytes:
     at = boxes(data, *STBL, "stco")
     (place,) = struct.unpack(">I", data[at + 8 : at + 12])
     packet = data[place : place + first_size]
-    return mp4.write(
-        [mp4.Track("vide", count, entry, [packet] * count, np.ones(count, np.int64), width_px=32, height_px=16)]
-    )
+    sizes, ones = np.full(count, len(packet), np.int64), np.ones(count, np.int64)
+    return mp4.write([mp4.Track("vide", count, entry, sizes, ones, width_px=32, height_px=16)], [[packet] * count])
 
 
 def render_broken(folder: Path) -> list[Broken]:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from heaters_media.film import ramp, read_numbers
-from heaters_media.playback import Read, mux_playback, plan_playback
+from heaters_media.playback import LongClip, Read, mux_playback, plan_playback
 
 Make = Callable[[str, int], Any]
 FILMS = ("plain.mp4", "ntsc.mp4", "vfr.mkv", "late.ts", "turned.mp4", "one_gop.mp4", "sound.mp4", "odd.mkv")
@@ -117,6 +117,39 @@ def test_the_index_comes_first(made: Make) -> None:
         at += int.from_bytes(clip[at : at + 4], "big")
     assert kinds == [b"ftyp", b"moov", b"mdat"]
     assert at == len(clip)
+
+
+@pytest.mark.parametrize("name", ["plain.mp4", "sound.mp4", "vfr.mkv"])
+def test_a_long_clip_is_given_out_piece_by_piece_and_is_the_same_to_the_byte(name: str, made: Make) -> None:
+    whole, dice = made(name, 5), random.Random(3)
+    plan = plan_playback(whole.packets, 3, 57, audio=True)
+    clip, laid = mux_playback(plan, whole.read(plan.reads)), LongClip.of(plan)
+    ranges = [
+        (0, len(clip)),
+        (0, 1),
+        (len(clip) - 1, len(clip)),
+        *(sorted(dice.sample(range(len(clip)), 2)) for _ in range(40)),
+    ]
+
+    for start, end in ranges:
+        pieces = list(laid.pieces(start, end, most_bytes=200))
+
+        assert b"".join(piece.put_together(whole.read(piece.reads)) for piece in pieces) == clip[start:end]
+
+    assert laid.size_bytes == len(clip)
+    assert len(list(laid.pieces(0, len(clip), most_bytes=200))) > 5
+    assert len(list(laid.pieces(0, len(clip), most_bytes=1 << 30))) == 2
+
+
+def test_a_part_of_a_long_clip_reads_little_more_than_itself(made: Make) -> None:
+    whole = made("sound.mp4", 5)
+    laid = LongClip.of(plan_playback(whole.packets, 0, 60, audio=True))
+    at = laid.size_bytes // 2
+
+    (piece,) = laid.pieces(at, at + 1, most_bytes=1)
+
+    largest = max(int(part.size_bytes.max()) for part in whole.packets)
+    assert sum(read.length_bytes for read in piece.reads) <= largest
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (9, 3), (-1, 4), (50, 61), (60, 61)])

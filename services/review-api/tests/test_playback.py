@@ -112,11 +112,46 @@ async def test_each_touched_segment_is_read_once(desk: Any, told: Any, monkeypat
     clip = (await desk.application.desk.queries.clip(told.clip_id(7, 33))).clip
     for kept in playback.cache._folder.iterdir():
         kept.unlink()
-    await playback.data(await playback.find(clip, audio=True))
-    await playback.data(await playback.find(clip, audio=True))
+    await playback.open(await playback.find(clip, audio=True))
+    await playback.open(await playback.find(clip, audio=True))
 
     assert sorted(reads) == sorted(s.proxy.key for s in (await playback.find(clip, audio=True)).segments)
     assert len(reads) == len(set(reads)) == 2
+
+
+async def test_a_long_clip_is_sent_piece_by_piece_and_is_the_same(
+    desk: Any, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    playback, objects = desk.application.desk.playback, desk.application.desk.objects
+    address = f"/api/clips/{told.clip_id(7, 33)}/play.mp4?audio=1"
+    whole = (await desk.client.get(address)).content
+    lengths: list[int] = []
+    real = objects.read_range
+
+    async def counted(ref: Any, offset: int, length: int) -> bytes:
+        lengths.append(length)
+        return await real(ref, offset, length)
+
+    monkeypatch.setattr(objects, "read_range", counted)
+    monkeypatch.setattr(playback, "_whole_bytes", len(whole) // 4)
+    monkeypatch.setattr("heaters_review_api.playback._PIECE_BYTES", len(whole) // 8)
+    for kept in playback.cache._folder.iterdir():
+        kept.unlink()
+    answer = await desk.client.get(address)
+    middle = await desk.client.get(address, headers={"Range": f"bytes=100-{len(whole) - 200}"})
+    asked = await desk.client.head(address)
+    beyond = await desk.client.get(address, headers={"Range": f"bytes={len(whole)}-"})
+    monkeypatch.undo()
+    playback._laid.clear()
+
+    assert (answer.status_code, answer.content) == (200, whole)
+    assert (middle.status_code, middle.content) == (206, whole[100:-199])
+    assert middle.headers["content-range"] == f"bytes 100-{len(whole) - 200}/{len(whole)}"
+    assert (asked.headers["content-length"], asked.content) == (str(len(whole)), b"")
+    assert beyond.status_code == 416
+    assert len(lengths) > 6
+    assert sum(lengths) < 2.2 * len(whole)  # it was asked for twice, and little is read in vain
+    assert list(playback.cache._folder.iterdir()) == []
 
 
 async def test_no_such_clip_is_said(desk: Any) -> None:

@@ -139,12 +139,12 @@ def export_from(plan: ExportPlan, blobs: Sequence[bytes], out: Path, profile: Pr
     wrong = ""
     for better in _BETTER_CRF:
         written = _written(clip, proxy, cut, max(1, profile.crf - better), profile)
-        tracks = [written.track]
+        tracks, packets = [written.track], [written.packets]
         if clip.audio is not None and clip.first.audio is not None:
-            sound = clip.audio.cut(plan.clip_blobs(blobs))
-            tracks.append(sound_track(clip.first.audio, clip.audio, sound, clip.samples))
+            tracks.append(sound_track(clip.first.audio, clip.audio, clip.samples))
+            packets.append(clip.audio.cut(plan.clip_blobs(blobs)))
         part = out.with_name(out.name + ".part")
-        part.write_bytes(mp4.write(tracks))
+        part.write_bytes(mp4.write(tracks, packets))
         try:
             proof = _prove(part, clip, proxy, cut, written)
         except _NotNearest as found:
@@ -234,6 +234,7 @@ class _Written:
     """A picture track, as it is to be written, and what of it is copied, [first, past last)."""
 
     track: mp4.Track
+    packets: Sequence[bytes | memoryview]
     copied: tuple[int, int]
     pts: list[int]
     dts: list[int]
@@ -260,11 +261,12 @@ def _written(clip: PlaybackPlan, proxy: _Proxy, cut: Cut, crf: int, profile: Pro
             pts += proxy.order[slice(*ranks)]
     dts = _decode_times(pts)
     nothing = np.zeros(len(pts), np.int64)
-    rows = Copied(nothing, nothing, nothing, np.array(pts, np.int64), np.array(dts, np.int64), np.array(key, np.bool_))
+    sizes = np.fromiter(map(len, packets), np.int64, len(packets))
+    rows = Copied(nothing, nothing, sizes, np.array(pts, np.int64), np.array(dts, np.int64), np.array(key, np.bool_))
     first = replace(proxy.first, sample_entry=encoder.sample_entry)
     head = cut.head[1] - cut.head[0]
     copied = (head, head + cut.copy[1] - cut.copy[0])
-    return _Written(video_track(first, rows, packets, clip.end_ticks), copied, pts, dts)
+    return _Written(video_track(first, rows, clip.end_ticks), packets, copied, pts, dts)
 
 
 def _decode_times(pts: Sequence[int]) -> list[int]:

@@ -1,7 +1,8 @@
 """A small MP4 writer for packets that exist already (ISO/IEC 14496-12 and -14). numpy only: no decoder, no encoder.
 
-It writes what a clip needs, exactly: index first, 64-bit times, edit lists in the track's own ticks. And it reads the one
-thing that a copy must take over from a file: the sample entry, which is the codec's configuration.
+It writes what a clip needs, exactly: index first, 64-bit times, edit lists in the track's own ticks. The index needs the packets' sizes
+alone, so that a long file can be given out piece by piece. And it reads the one thing that a copy must take over from a file: the sample
+entry, which is the codec's configuration.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ _CHUNK_S = 1  # sound and picture alternate about once a second
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track, its packets in decode order.
+    """One track: all of its packets, in decode order, but their bytes.
 
     Attributes:
         handler: `vide` or `soun`.
         timescale: ticks a second.
         sample_entry: the codec's configuration, a whole box.
-        packets: the data.
+        sizes: bytes of each packet.
         durations: ticks between one decode time and the next; the last one its own.
         offsets: pts minus dts in ticks, or None where they are equal; the first dts is 0.
         key: which packets decoding can begin at, or None where all.
@@ -46,7 +47,7 @@ class Track:
     handler: str
     timescale: int
     sample_entry: bytes
-    packets: Sequence[bytes | memoryview]
+    sizes: NDArray[np.int64]
     durations: NDArray[np.int64]
     offsets: NDArray[np.int64] | None = None
     key: NDArray[np.bool_] | None = None
@@ -64,13 +65,32 @@ def timescale_of(time_base: Fraction) -> tuple[int, int]:
     return time_base.denominator, time_base.numerator
 
 
-def write(tracks: Sequence[Track]) -> bytes:
-    """A whole MP4 file with its index first.
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """A whole file, but for its packets' bytes.
+
+    Attributes:
+        head: all that comes before the packets: the index, and the header of the box that they lie in.
+        track: of each packet in the order of the file: whose it is.
+        packet: and which of that track's.
+        at_bytes: where in the file each begins.
+        size_bytes: of the file.
+    """
+
+    head: bytes
+    track: NDArray[np.int64]
+    packet: NDArray[np.int64]
+    at_bytes: NDArray[np.int64]
+    size_bytes: int
+
+
+def lay_out(tracks: Sequence[Track]) -> Layout:
+    """A file with its index first, and its tracks alternating.
 
     Raises:
         ValueError: no tracks, or a track whose columns differ in length.
     """
-    if not tracks or any(len(t.packets) != len(t.durations) or not len(t.packets) for t in tracks):
+    if not tracks or any(len(t.sizes) != len(t.durations) or not len(t.sizes) for t in tracks):
         raise ValueError("every track needs packets, each with a duration")
     movie_timescale = math.lcm(*(t.timescale for t in tracks))
     if movie_timescale > _LARGEST_U32:
@@ -79,26 +99,43 @@ def write(tracks: Sequence[Track]) -> bytes:
     order = sorted(
         ((start, n, c) for n, of in enumerate(chunks) for c, (start, _, _) in enumerate(of)), key=lambda item: item[:2]
     )
-    sizes = [np.fromiter((len(p) for p in t.packets), np.int64, len(t.packets)) for t in tracks]
-    total = int(sum(int(s.sum()) for s in sizes))
+    runs = [(n, *chunks[n][c][1:]) for _, n, c in order]
+    track = np.concatenate([np.full(high - low, n, np.int64) for n, low, high in runs])
+    packet = np.concatenate([np.arange(low, high, dtype=np.int64) for _, low, high in runs])
+    sizes = np.concatenate([tracks[n].sizes[low:high] for n, low, high in runs])
+    total = int(sizes.sum())
 
     ftyp = _box("ftyp", b"isom", struct.pack(">I", 0x200), b"isomiso2avc1mp41")
     places = [np.zeros(len(of), np.int64) for of in chunks]
-    head = len(ftyp) + len(_moov(tracks, chunks, sizes, places, movie_timescale, total))
-    at = head + (16 if total + 8 > _LARGEST_U32 else 8)
-    body: list[bytes | memoryview] = []
-    for _, n, c in order:
-        _, low, high = chunks[n][c]
-        places[n][c] = at
-        at += int(sizes[n][low:high].sum())
-        body.extend(tracks[n].packets[low:high])
-    moov = _moov(tracks, chunks, sizes, places, movie_timescale, total)
     mdat = (
         struct.pack(">I4sQ", 1, b"mdat", total + 16)
         if total + 8 > _LARGEST_U32
         else struct.pack(">I4s", total + 8, b"mdat")
     )
-    return b"".join([ftyp, moov, mdat, *body])
+    head = len(ftyp) + len(_moov(tracks, chunks, places, movie_timescale, total)) + len(mdat)
+    at = head + np.cumsum(sizes) - sizes
+    first = np.cumsum([0, *(high - low for _, low, high in runs)])
+    for (_, n, c), row in zip(order, first.tolist(), strict=False):  # one more: past the last
+        places[n][c] = at[row]
+    moov = _moov(tracks, chunks, places, movie_timescale, total)
+    return Layout(b"".join([ftyp, moov, mdat]), track, packet, at, head + total)
+
+
+def write(tracks: Sequence[Track], packets: Sequence[Sequence[bytes | memoryview]]) -> bytes:
+    """A whole MP4 file.
+
+    Args:
+        tracks: see there.
+        packets: each track's.
+
+    Raises:
+        ValueError: no tracks, a track whose columns differ in length, or packets of other sizes than it says.
+    """
+    laid = lay_out(tracks)
+    body = [packets[n][k] for n, k in zip(laid.track.tolist(), laid.packet.tolist(), strict=True)]
+    if len(laid.head) + sum(map(len, body)) != laid.size_bytes:
+        raise ValueError("the packets are not of the sizes that their tracks say")
+    return b"".join([laid.head, *body])
 
 
 def sample_entries(path: Readable) -> dict[str, bytes]:
@@ -229,14 +266,13 @@ def _chunks(track: Track) -> list[tuple[Fraction, int, int]]:
     """(start in seconds, first packet, past the last) of runs of about a second."""
     starts = np.cumsum(track.durations) - track.durations
     number = starts // (_CHUNK_S * track.timescale)
-    edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(track.packets)]
+    edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(track.sizes)]
     return [(Fraction(int(starts[low]), track.timescale), low, high) for low, high in itertools.pairwise(edges)]
 
 
 def _moov(
     tracks: Sequence[Track],
     chunks: Sequence[list[tuple[Fraction, int, int]]],
-    sizes: Sequence[NDArray[np.int64]],
     places: Sequence[NDArray[np.int64]],
     movie_timescale: int,
     total: int,
@@ -251,10 +287,7 @@ def _moov(
     )  # fmt: skip
     wide = total + 2**24 > _LARGEST_U32
     delays = [int(t.delay * Fraction(movie_timescale, t.timescale)) for t in tracks]
-    traks = [
-        _trak(n + 1, track, chunks[n], sizes[n], places[n], (delays[n], shown[n]), wide)
-        for n, track in enumerate(tracks)
-    ]
+    traks = [_trak(n + 1, track, chunks[n], places[n], (delays[n], shown[n]), wide) for n, track in enumerate(tracks)]
     return _box("moov", mvhd, *traks)
 
 
@@ -262,7 +295,6 @@ def _trak(
     number: int,
     track: Track,
     chunks: list[tuple[Fraction, int, int]],
-    sizes: NDArray[np.int64],
     places: NDArray[np.int64],
     lasts: tuple[int, int],
     wide: bool,
@@ -285,14 +317,13 @@ def _trak(
     hdlr = _full("hdlr", 0, 0, bytes(4), track.handler.encode(), bytes(12), b"heaters\0")
     about = _full("vmhd", 0, 1, bytes(8)) if video else _full("smhd", 0, 0, bytes(4))
     dinf = _box("dinf", _full("dref", 0, 0, struct.pack(">I", 1), _full("url ", 0, 1)))
-    minf = _box("minf", about, dinf, _stbl(track, chunks, sizes, places, wide))
+    minf = _box("minf", about, dinf, _stbl(track, chunks, places, wide))
     return _box("trak", tkhd, edts, _box("mdia", mdhd, hdlr, minf))
 
 
 def _stbl(
     track: Track,
     chunks: list[tuple[Fraction, int, int]],
-    sizes: NDArray[np.int64],
     places: NDArray[np.int64],
     wide: bool,
 ) -> bytes:
@@ -309,7 +340,7 @@ def _stbl(
     changes = np.concatenate([[0], np.flatnonzero(np.diff(counts)) + 1]).astype(np.int64)
     stsc = np.column_stack([changes + 1, counts[changes], np.ones(len(changes), np.int64)]).astype(">u4")
     parts.append(_full("stsc", 0, 0, struct.pack(">I", len(stsc)), stsc.tobytes()))
-    parts.append(_full("stsz", 0, 0, struct.pack(">II", 0, len(sizes)), sizes.astype(">u4").tobytes()))
+    parts.append(_full("stsz", 0, 0, struct.pack(">II", 0, len(track.sizes)), track.sizes.astype(">u4").tobytes()))
     offsets = places.astype(">u8" if wide else ">u4").tobytes()
     parts.append(_full("co64" if wide else "stco", 0, 0, struct.pack(">I", len(places)), offsets))
     return _box("stbl", *parts)

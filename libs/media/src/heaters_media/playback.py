@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,15 +30,12 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Copied:
-    """Packets of one track to copy, in decode order. `read` and `at_bytes` say where in what was read each one lies."""
+class Places:
+    """Packets to copy. `read` and `at_bytes` say where in what was read each one lies."""
 
     read: Ints
     at_bytes: Ints
     size_bytes: Ints
-    pts: Ints
-    dts: Ints
-    key: Bools
 
     def cut(self, blobs: Sequence[bytes | memoryview]) -> list[memoryview]:
         """The packets' bytes.
@@ -52,6 +49,15 @@ class Copied:
         if any(len(p) != size for p, size in zip(packets, self.size_bytes.tolist(), strict=True)):
             raise ValueError("what was read is shorter than what the plan asked for")
         return packets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Copied(Places):
+    """Packets of one track to copy, in decode order, and their times in ticks of the video (of sound: samples)."""
+
+    pts: Ints
+    dts: Ints
+    key: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,16 +182,104 @@ def mux_playback(plan: PlaybackPlan, blobs: Sequence[bytes]) -> bytes:
     """
     if len(blobs) != len(plan.reads):
         raise ValueError(f"the plan has {len(plan.reads)} reads, not {len(blobs)}")
-    tracks = [video_track(plan.first, plan.video, plan.video.cut(blobs), plan.end_ticks, start_ticks=plan.start_ticks)]
+    return mp4.write(_tracks(plan), [rows.cut(blobs) for rows in _rows(plan)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Some bytes of a clip.
+
+    Attributes:
+        reads: what they are made of; none for the index.
+    """
+
+    reads: tuple[Read, ...]
+    _head: bytes
+    _packets: Places | None
+    _kept: slice
+
+    def put_together(self, blobs: Sequence[bytes]) -> bytes:
+        """The bytes, from what each read gave.
+
+        Raises:
+            ValueError: a blob is shorter than its read.
+        """
+        return (self._head if self._packets is None else b"".join(self._packets.cut(blobs)))[self._kept]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LongClip:
+    """The same MP4, of which nothing but the index is there: what lies where in it is known, and any of it can be asked for.
+
+    Attributes:
+        size_bytes: of the whole.
+    """
+
+    size_bytes: int
+    _head: bytes
+    _at: Ints
+    _places: Places
+    _reads: tuple[Read, ...]
+
+    @classmethod
+    def of(cls, plan: PlaybackPlan) -> LongClip:
+        """A clip by its plan."""
+        laid = mp4.lay_out(_tracks(plan))
+        columns = np.zeros((3, len(laid.track)), np.int64)
+        for n, rows in enumerate(_rows(plan)):
+            mine = laid.track == n
+            columns[:, mine] = np.stack([rows.read, rows.at_bytes, rows.size_bytes])[:, laid.packet[mine]]
+        return cls(laid.size_bytes, laid.head, laid.at_bytes, Places(*columns), plan.reads)
+
+    def pieces(self, start: int, end: int, *, most_bytes: int) -> Iterator[Piece]:
+        """What the bytes [start, end) are made of, in order.
+
+        Args:
+            start: first byte, within the whole.
+            end: past the last.
+            most_bytes: of the packets of a piece; a packet that is larger is a piece by itself.
+        """
+        if start < len(self._head):
+            yield Piece((), self._head, None, slice(start, min(end, len(self._head))))
+        low = max(0, int(np.searchsorted(self._at, start, side="right")) - 1)
+        past = int(np.searchsorted(self._at, end))
+        ends = self._at + self._places.size_bytes
+        while low < past:
+            full = int(np.searchsorted(ends, self._at[low] + most_bytes, side="right"))
+            high = min(past, max(low + 1, full))
+            reads, packets = self._read_for(slice(low, high))
+            begin = int(self._at[low])
+            yield Piece(reads, b"", packets, slice(max(0, start - begin), end - begin))
+            low = high
+
+    def _read_for(self, rows: slice) -> tuple[tuple[Read, ...], Places]:
+        read, at, size = (
+            column[rows] for column in (self._places.read, self._places.at_bytes, self._places.size_bytes)
+        )
+        reads: list[Read] = []
+        index, offset = np.zeros_like(read), np.zeros_like(at)
+        for n in np.unique(read).tolist():
+            mine, whole = read == n, self._reads[n]
+            low, high = int(at[mine].min()), int((at + size)[mine].max())
+            index[mine], offset[mine] = len(reads), at[mine] - low
+            reads.append(Read(whole.part, whole.offset_bytes + low, high - low))
+        return tuple(reads), Places(index, offset, size)
+
+
+def _rows(plan: PlaybackPlan) -> list[Copied]:
+    return [plan.video] if plan.audio is None else [plan.video, plan.audio]
+
+
+def _tracks(plan: PlaybackPlan) -> list[mp4.Track]:
+    tracks = [video_track(plan.first, plan.video, plan.end_ticks, start_ticks=plan.start_ticks)]
     if plan.audio is not None and plan.first.audio is not None:
-        tracks.append(sound_track(plan.first.audio, plan.audio, plan.audio.cut(blobs), plan.samples))
-    return mp4.write(tracks)
+        tracks.append(sound_track(plan.first.audio, plan.audio, plan.samples))
+    return tracks
 
 
 def video_track(
     first: Packets,
     rows: Copied,
-    packets: Sequence[bytes | memoryview],
     end_ticks: int,
     *,
     start_ticks: int | None = None,
@@ -194,8 +288,7 @@ def video_track(
 
     Args:
         first: where size, time base and codec configuration come from.
-        rows: times and key flags of the packets, in ticks of the video.
-        packets: their bytes.
+        rows: sizes, times and key flags of the packets, in ticks of the video.
         end_ticks: when the last frame ends.
         start_ticks: the first tick that is shown; None shows all and writes no edit list.
     """
@@ -216,7 +309,7 @@ def video_track(
         handler="vide",
         timescale=timescale,
         sample_entry=first.sample_entry,
-        packets=packets,
+        sizes=rows.size_bytes,
         durations=durations,
         offsets=offsets,
         key=rows.key,
@@ -226,9 +319,7 @@ def video_track(
     )
 
 
-def sound_track(
-    first: AudioPackets, rows: Copied, packets: Sequence[bytes | memoryview], samples: tuple[int, int]
-) -> mp4.Track:
+def sound_track(first: AudioPackets, rows: Copied, samples: tuple[int, int]) -> mp4.Track:
     """A sound track of given packets; its edit list hides the run-up and what lies past the end, to the sample.
 
     Where the sound begins later than the clip or ends earlier (a reused film's may), it is silent there.
@@ -239,8 +330,8 @@ def sound_track(
         handler="soun",
         timescale=first.rate,
         sample_entry=first.sample_entry,
-        packets=packets,
-        durations=np.full(len(packets), first.packet_samples, np.int64),
+        sizes=rows.size_bytes,
+        durations=np.full(len(rows.pts), first.packet_samples, np.int64),
         shown=(begin - int(rows.pts[0]), max(1, end - begin)),
         delay=begin - samples[0],
     )

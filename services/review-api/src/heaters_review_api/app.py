@@ -168,12 +168,7 @@ class Application:
             queries=queries,
             ledgers=ledgers,
             lasting=Lasting(queries, ledgers),
-            playback=Playback(
-                objects,
-                queries,
-                ledgers,
-                clips_kept,
-            ),
+            playback=Playback(objects, queries, ledgers, clips_kept, whole_bytes=settings.playback_whole_bytes),
             frames=Frames(objects, queries, ledgers, limit_bytes=settings.frames_cache_bytes),
             timeline=Timeline(objects, queries, ledgers),
             scores=Scores(objects, queries),

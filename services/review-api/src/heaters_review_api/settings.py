@@ -77,6 +77,11 @@ class Settings(EdgeSettings):
     upload_kept_s: float = Field(
         3 * 24 * 3600, gt=0, description="an upload in parts that nobody goes on with is dropped after so long"
     )
+    playback_whole_bytes: int = Field(
+        64 * 1024**2,
+        ge=0,
+        description="clips of more bytes are sent to players piece by piece: never held in memory whole, and not kept",
+    )
     playback_cache_bytes: int = Field(
         1024**3, ge=0, description="disk for finished clips, ready to be played; in the cache's folder"
     )

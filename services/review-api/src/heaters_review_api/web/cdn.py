@@ -6,6 +6,7 @@ from uuid import UUID
 
 from litestar import Request, Response, get, head
 from litestar.params import FromPath
+from litestar.response import Stream
 
 from heaters_review_api.signing import NotSigned, path_of
 from heaters_review_api.web.auth import OPEN
@@ -14,7 +15,7 @@ from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
 
 
-async def _clip(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID) -> Response[bytes]:
+async def _clip(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID) -> Response[bytes] | Stream:
     said = {name: request.query_params.get(name, "") for name in ("until", "sound", "signature")}
     try:
         if desk.signer is None:
@@ -34,7 +35,7 @@ async def _clip(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID) -> R
 @get("/cdn/clips/{clip_id:uuid}/{name:str}", opt={OPEN: True}, media_type="video/mp4", include_in_schema=False)
 async def clip(
     desk: TheDesk, request: Request[Any, Any, Any], clip_id: FromPath[UUID], name: FromPath[str]
-) -> Response[bytes]:
+) -> Response[bytes] | Stream:
     """A clip, for whoever has its address."""
     return await _clip(desk, request, clip_id)
 

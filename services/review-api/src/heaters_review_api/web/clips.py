@@ -8,7 +8,7 @@ from uuid import UUID
 
 from litestar import Request, Response, get, head, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
-from litestar.response import Redirect
+from litestar.response import Redirect, Stream
 
 from heaters_review_api import lasting
 from heaters_review_api.core.states import ClipState
@@ -182,7 +182,7 @@ async def give_verdict(
     return await desk.verdict_view(decided)
 
 
-async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audio: bool) -> Response[Any]:
+async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audio: bool) -> Response[Any] | Stream:
     playable = await desk.playback.find((await found_clip(desk, clip_id)).clip, audio=audio)
     if desk.signer is not None:
         address, same_s = desk.signer.address(clip_id, playable.name, audio=audio)
@@ -191,7 +191,7 @@ async def _play(desk: Desk, request: Request[Any, Any, Any], clip_id: UUID, audi
     return await playable_answer(desk, request, playable)
 
 
-async def playable_answer(desk: Desk, request: Request[Any, Any, Any], playable: Playable) -> Response[bytes]:
+async def playable_answer(desk: Desk, request: Request[Any, Any, Any], playable: Playable) -> Response[bytes] | Stream:
     """A clip's bytes, or the part of them that is asked for."""
     headers = {
         "ETag": playable.etag,
@@ -200,22 +200,24 @@ async def playable_answer(desk: Desk, request: Request[Any, Any, Any], playable:
     }
     if _matches(request.headers.get("if-none-match"), playable.etag):
         return Response(b"", status_code=304, headers=headers, media_type="video/mp4")
-    data = await desk.playback.data(playable)
+    opened = await desk.playback.open(playable)
     wanted = request.headers.get("range")
     if request.headers.get("if-range", playable.etag) != playable.etag:
         wanted = None
     try:
-        part = part_of(wanted, len(data))
+        part = part_of(wanted, opened.size_bytes)
     except NotSatisfiable:
-        headers["Content-Range"] = f"bytes */{len(data)}"
+        headers["Content-Range"] = f"bytes */{opened.size_bytes}"
         return Response(b"", status_code=416, headers=headers, media_type="video/mp4")
-    status = 200
+    start, end, status = 0, opened.size_bytes, 200
     if part is not None:
         headers["Content-Range"] = part.content_range
-        data = data[part.start : part.end]
-        status = 206
-    headers["Content-Length"] = str(len(data))
-    return Response(data, status_code=status, headers=headers, media_type="video/mp4")
+        start, end, status = part.start, part.end, 206
+    headers["Content-Length"] = str(end - start)
+    data = b"" if request.method == "HEAD" else opened.part(start, end)
+    if isinstance(data, bytes):
+        return Response(data, status_code=status, headers=headers, media_type="video/mp4")
+    return Stream(data, status_code=status, headers=headers, media_type="video/mp4")
 
 
 def _matches(header: str | None, etag: str) -> bool:
@@ -226,7 +228,7 @@ def _matches(header: str | None, etag: str) -> bool:
 @get("/api/clips/{clip_id:uuid}/play.mp4", guards=[ANYBODY], media_type="video/mp4", tags=["playback"])
 async def play(
     desk: TheDesk, request: Request[Any, Any, Any], clip_id: FromPath[UUID], audio: FromQuery[bool] = False
-) -> Response[bytes]:
+) -> Response[bytes] | Stream:
     """Exactly the clip's frames as MP4, copied; with Range, ETag and audio=1 for the sound.
 
     Where clips are given out by a caching proxy, the answer is the address there (307).
