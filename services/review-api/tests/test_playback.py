@@ -150,7 +150,7 @@ async def test_a_long_clip_is_sent_piece_by_piece_and_is_the_same(
     assert (asked.headers["content-length"], asked.content) == (str(len(whole)), b"")
     assert beyond.status_code == 416
     assert len(lengths) > 6
-    assert sum(lengths) < 2.2 * len(whole)  # it was asked for twice, and little is read in vain
+    assert sum(lengths) < 4 * len(whole)  # asked for twice; pieces of less than a second read picture and sound twice
     assert list(playback.cache._folder.iterdir()) == []
 
 
