@@ -141,7 +141,7 @@ export function GridPage() {
   };
 
   /** What a verdict is given on: the chosen tiles, and all that is stacked behind them. */
-  const taken = useComputed(() => [...selection.value.chosen].flatMap((id) => groups.value.get(id) ?? [id]));
+  const taken = useComputed(() => (groups.value.size ? [...selection.value.chosen].flatMap((id) => groups.value.get(id) ?? [id]) : [...selection.value.chosen]));
 
   const decide = (verdict: Verdict) => (): void => {
     const clips = taken.value;
@@ -185,7 +185,8 @@ export function GridPage() {
     },
   });
 
-  const count = taken.value.length;
+  // All of a hundred thousand may be chosen: they are listed only for who needs the list.
+  const count = groups.value.size ? taken.value.length : selection.value.chosen.size;
   const known = count <= MOST_LOOKED_AT ? taken.value.flatMap((id) => peekClip(id) ?? []) : [];
   const ruled = mayReview.value ? known.filter(byRule) : [];
   const file = count === 1 && known[0]?.object ? known[0] : null;
