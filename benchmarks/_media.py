@@ -77,8 +77,8 @@ def repeated(packets: Packets, proxy: Path, times: int, out: Path) -> Path:
         for at, size in zip(packets.offset_bytes.tolist(), packets.size_bytes.tolist(), strict=True)
     ] * times
     nothing = np.zeros(len(pts), np.int64)
-    rows = Copied(nothing, nothing, nothing, pts, pts, np.tile(packets.key, times))
-    tracks = [video_track(packets, rows, coded, span * times)]
+    rows = Copied(nothing, nothing, np.tile(packets.size_bytes, times), pts, pts, np.tile(packets.key, times))
+    tracks, written = [video_track(packets, rows, span * times)], [coded]
     sound = packets.audio
     if sound is not None and (sound.end_sample - sound.start_sample) % sound.packet_samples == 0:
         own = [
@@ -88,9 +88,12 @@ def repeated(packets: Packets, proxy: Path, times: int, out: Path) -> Path:
             )
             if sound.start_sample <= pts < sound.end_sample
         ] * times
+        sizes = np.fromiter(map(len, own), np.int64, len(own))
         durations = np.full(len(own), sound.packet_samples, np.int64)
-        tracks.append(mp4.Track("soun", sound.rate, sound.sample_entry, own, durations))
-    out.write_bytes(mp4.write(tracks))
+        tracks.append(mp4.Track("soun", sound.rate, sound.sample_entry, sizes, durations))
+        written.append(own)
+    with out.open("wb") as file:
+        file.writelines(mp4.written(tracks, written))
     return out
 
 

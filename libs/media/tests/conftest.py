@@ -90,6 +90,12 @@ def make_segments(source: Path, out: Path, **how: object) -> Made:
 
 
 @pytest.fixture(scope="session")
+def segments_of() -> Callable[..., Made]:
+    """Makes the segments of any film."""
+    return make_segments
+
+
+@pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A numbered film by its name in KINDS, rendered once."""
     folder = tmp_path_factory.mktemp("films")

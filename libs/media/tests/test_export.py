@@ -1,6 +1,8 @@
 import hashlib
+import mmap
 import random
 import struct
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +11,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from heaters_media.cut import Cut, plan_cut
+from heaters_media.cut import Cut, plan_cut, plan_export
 from heaters_media.errors import BadMedia
-from heaters_media.export import ExportMismatch, export
+from heaters_media.export import ExportMismatch, export, export_from
 from heaters_media.film import ramp, read_numbers
 from heaters_media.mp4 import codec_config, parameter_sets, sample_entries
 from heaters_media.profiles import REVIEW
@@ -152,3 +154,29 @@ def test_a_proxy_that_is_not_what_its_index_says_is_never_exported(made: Make, t
 
     assert not (tmp_path / "clip.mp4").exists()
     assert not (tmp_path / "clip.mp4.part").exists()
+
+
+def test_the_length_of_a_clip_costs_no_memory(segments_of: Callable[..., Any], tmp_path: Path) -> None:
+    film = tmp_path / "noise.mp4"
+    dice = np.random.default_rng(5)
+    with av.open(str(film), "w") as output:
+        video = output.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "20", "g": "12"})
+        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
+        for number in range(150):
+            frame = av.VideoFrame.from_ndarray(dice.integers(0, 255, (180, 320, 3), np.uint8), format="rgb24")
+            frame.pts = number
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+    [(packets, path)] = segments_of(film, tmp_path, parts=1).parts
+    plan = plan_export([packets], 5, 140)
+    (read,) = plan.reads
+    with path.open("rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    tracemalloc.start()
+    made = export_from(plan, [mapped[read.offset_bytes :][: read.length_bytes]], tmp_path / "clip.mp4", REVIEW)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert made.frames_copied > 100
+    assert most < made.bytes // 2

@@ -149,11 +149,13 @@ def _progress_into(say: Connection) -> Callable[[int, int | None], None]:
     return progress
 
 
-def _resident_bytes(pid: int) -> int:
+def _held_bytes(pid: int) -> int:
+    """What a process holds of memory by itself. Pages of files are not counted: the kernel takes them back when it needs them."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
-    except (OSError, IndexError, ValueError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
         return 0  # it has just ended
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
 
 
 def _listen(hear: Connection, tell: Callable[[tuple[str, Any, float] | None], None]) -> None:
@@ -236,7 +238,7 @@ def hold_to_limits(job: jobs.Job, pid: int) -> None:
     """
     if job.left_s <= 0:
         raise TookTooLong(f"the work was not done within {job.deadline_s:g} s")
-    if (used := _resident_bytes(pid)) > job.memory_bytes:
+    if (used := _held_bytes(pid)) > job.memory_bytes:
         raise TooMuchMemory(
             f"the work used {used >> 20} MiB of memory, more than the {job.memory_bytes >> 20} MiB that a job may have"
         )

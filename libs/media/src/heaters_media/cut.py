@@ -79,7 +79,7 @@ class ExportPlan:
         """One ranged read for each segment touched."""
         return self.wider.reads
 
-    def clip_blobs(self, blobs: Sequence[bytes]) -> list[memoryview]:
+    def clip_blobs(self, blobs: Sequence[bytes | memoryview]) -> list[memoryview]:
         """The part of each read's bytes that the clip's own plan counts from."""
         pairs = zip(self.clip.reads, self.wider.reads, blobs, strict=True)
         starts = [(mine.offset_bytes - all_of_it.offset_bytes, mine, blob) for mine, all_of_it, blob in pairs]

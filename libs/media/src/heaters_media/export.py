@@ -126,8 +126,8 @@ def export(parts: Sequence[tuple[Packets, Path]], start: int, end: int, out: Pat
     return export_from(plan, blobs, out, profile)
 
 
-def export_from(plan: ExportPlan, blobs: Sequence[bytes], out: Path, profile: ProxyProfile) -> Exported:
-    """The same from what the plan's reads gave.
+def export_from(plan: ExportPlan, blobs: Sequence[bytes | memoryview], out: Path, profile: ProxyProfile) -> Exported:
+    """The same from what the plan's reads gave; beside that, it holds the packets of a few groups of pictures at most.
 
     Raises:
         BadMedia: a proxy is damaged.
@@ -144,7 +144,8 @@ def export_from(plan: ExportPlan, blobs: Sequence[bytes], out: Path, profile: Pr
             tracks.append(sound_track(clip.first.audio, clip.audio, clip.samples))
             packets.append(clip.audio.cut(plan.clip_blobs(blobs)))
         part = out.with_name(out.name + ".part")
-        part.write_bytes(mp4.write(tracks, packets))
+        with part.open("wb") as file:
+            file.writelines(mp4.written(tracks, packets))
         try:
             proof = _prove(part, clip, proxy, cut, written)
         except _NotNearest as found:
@@ -197,7 +198,7 @@ class _Proxy:
     _held: dict[tuple[int, int], list[VideoFrame]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: ExportPlan, blobs: Sequence[bytes]) -> _Proxy:
+    def of(cls, plan: ExportPlan, blobs: Sequence[bytes | memoryview]) -> _Proxy:
         rows = plan.wider.video
         return cls(plan.clip.first, rows, rows.cut(blobs), np.sort(rows.pts).tolist())
 
@@ -378,35 +379,11 @@ def _prove(path: Path, clip: PlaybackPlan, proxy: _Proxy, cut: Cut, written: _Wr
         ExportMismatch: it has other frames or other bytes.
         _NotNearest: a re-encoded frame looks like its neighbour.
     """
-    frames, span = clip.end - clip.start, f"frames [{clip.start}, {clip.end})"
-    # The index says all that is asked here; without this the reader would decode the first frames to learn more.
-    with open_media(path, options={"probesize": "32", "analyzeduration": "1"}) as container:
-        stream = video_of(container)
-        tick = stream.time_base or Fraction(0)
-        packets = [(p.pts, bytes(p), p.is_keyframe) for p in whole_packets(container, stream) if p.size]
-    data = [coded for _, coded, _ in packets]
-    copied = hashlib.sha256(b"".join(data[slice(*written.copied)]))
-    wanted = hashlib.sha256(b"".join(proxy.coded[slice(*cut.copy)]))
-    pairs = zip(data[slice(*written.copied)], proxy.coded[slice(*cut.copy)], strict=False)
-    if len(packets) != frames or copied.digest() != wanted.digest() or any(made != own for made, own in pairs):
-        raise ExportMismatch(
-            f"{span}: {len(packets)} packets were written where {frames} were asked for, or a copied one differs from the proxy's"
-        )
-    for (pts, _, _), own in zip(packets, written.pts, strict=True):
-        if pts is None or pts * tick != (own - clip.start_ticks) * proxy.first.time_base:
-            raise ExportMismatch(f"{span}: a frame is shown at tick {pts}, not at its own time")
-    for n, coded in enumerate(data):
-        if not _kinds(coded) & {1, 5}:
-            raise ExportMismatch(f"{span}: packet {n} holds no picture; the proxy is damaged")
-    keys = [n for n, (_, _, key) in enumerate(packets) if key]
-    if not keys or keys[0] != 0 or sorted(written.pts) != proxy.order[cut.head[0] : cut.tail[1]]:
-        raise ExportMismatch(f"{span}: the file does not begin with a key frame, or holds other frames")
-
+    frames, span = clip.end - clip.start, _named(clip)
+    back = _read_back(path, clip, proxy, cut, written)
     entry = mp4.sample_entries(path)["vide"]
-    times = list(zip(written.pts, written.dts, data, strict=True))
-    first_copied, past_copied = written.copied
-    joins = int(past_copied > first_copied)
-    head = decoded(entry, proxy.first.time_base, times[: first_copied + joins])
+    joins = int(written.copied[1] > written.copied[0])
+    head = decoded(entry, proxy.first.time_base, back.head)
     ranks = (cut.head[0], cut.head[1] + joins)
     if cut.head[1] > cut.head[0]:
         _compare(head, proxy, ranks, cut.head, *proxy.around(*cut.head))
@@ -414,16 +391,73 @@ def _prove(path: Path, clip: PlaybackPlan, proxy: _Proxy, cut: Cut, written: _Wr
         raise ExportMismatch(f"{span}: the first copied frame cannot be decoded")
     seen = ranks[1] - ranks[0]
     if cut.tail[1] > cut.tail[0]:
-        begin = max(n for n in keys if n < max(1, past_copied))
-        ranks = (proxy.order.index(min(written.pts[begin:])), cut.tail[1])
-        tail = decoded(entry, proxy.first.time_base, times[begin:])
+        ranks = (proxy.order.index(min(pts for pts, _, _ in back.tail)), cut.tail[1])
+        tail = decoded(entry, proxy.first.time_base, back.tail)
         before = max(0, ranks[0] - 1)
         truth = proxy.frames(before, min(ranks[1] + 1, len(proxy.order)))
         _compare(tail, proxy, ranks, cut.tail, before, truth)
         seen += ranks[1] - ranks[0]
     return Proof(
-        frames_counted=frames, frames_decoded=seen, copied_sha256=copied.hexdigest(), encoded_nearest=cut.encoded
+        frames_counted=frames, frames_decoded=seen, copied_sha256=back.copied_sha256, encoded_nearest=cut.encoded
     )
+
+
+def _named(clip: PlaybackPlan) -> str:
+    return f"frames [{clip.start}, {clip.end})"
+
+
+@dataclass(slots=True)
+class _ReadBack:
+    """What is kept of a file that was read back: packets that are to be decoded, with their own pts and dts. All others are let go.
+
+    Attributes:
+        head: from the begin through the first that was copied.
+        tail: from the last key frame before anything that was encoded at the end.
+        copied_sha256: of all copied packets' bytes.
+    """
+
+    head: list[tuple[int, int, bytes]] = field(default_factory=list)
+    tail: list[tuple[int, int, bytes]] = field(default_factory=list)
+    copied_sha256: str = ""
+
+
+def _read_back(path: Path, clip: PlaybackPlan, proxy: _Proxy, cut: Cut, written: _Written) -> _ReadBack:
+    """Compare each packet of a file, one after another, with what it should be.
+
+    Raises:
+        ExportMismatch: it is something else.
+    """
+    span, found, copied, count = _named(clip), _ReadBack(), hashlib.sha256(), 0
+    first_copied, past_copied = written.copied
+    joins = int(past_copied > first_copied)
+    # The index says all that is asked here; without this the reader would decode the first frames to learn more.
+    with open_media(path, options={"probesize": "32", "analyzeduration": "1"}) as container:
+        stream = video_of(container)
+        tick = stream.time_base or Fraction(0)
+        for n, packet in enumerate(p for p in whole_packets(container, stream) if p.size):
+            count = n + 1
+            if count > len(written.pts):
+                break
+            coded, own = bytes(packet), written.pts[n]
+            if packet.pts is None or packet.pts * tick != (own - clip.start_ticks) * proxy.first.time_base:
+                raise ExportMismatch(f"{span}: a frame is shown at tick {packet.pts}, not at its own time")
+            if not _kinds(coded) & {1, 5}:
+                raise ExportMismatch(f"{span}: packet {n} holds no picture; the proxy is damaged")
+            if n == 0 and not packet.is_keyframe:
+                raise ExportMismatch(f"{span}: the file does not begin with a key frame")
+            if first_copied <= n < past_copied:
+                copied.update(coded)
+                if coded != proxy.coded[cut.copy[0] + n - first_copied]:
+                    raise ExportMismatch(f"{span}: a copied packet differs from the proxy's")
+            if packet.is_keyframe and n < max(1, past_copied):
+                found.tail = []
+            found.tail.append((own, written.dts[n], coded))
+            if n < first_copied + joins:
+                found.head.append(found.tail[-1])
+    if count != clip.end - clip.start or sorted(written.pts) != proxy.order[cut.head[0] : cut.tail[1]]:
+        raise ExportMismatch(f"{span}: {count} packets were written, or other frames than were asked for")
+    found.copied_sha256 = copied.hexdigest()
+    return found
 
 
 def _compare(

@@ -122,20 +122,26 @@ def lay_out(tracks: Sequence[Track]) -> Layout:
 
 
 def write(tracks: Sequence[Track], packets: Sequence[Sequence[bytes | memoryview]]) -> bytes:
-    """A whole MP4 file.
+    """A whole MP4 file; see `written`."""
+    return b"".join(written(tracks, packets))
+
+
+def written(tracks: Sequence[Track], packets: Sequence[Sequence[bytes | memoryview]]) -> Iterator[bytes | memoryview]:
+    """A whole MP4 file, piece by piece.
 
     Args:
         tracks: see there.
         packets: each track's.
 
     Raises:
-        ValueError: no tracks, a track whose columns differ in length, or packets of other sizes than it says.
+        ValueError: no tracks, a track whose columns differ in length, or a packet of another size than its track says.
     """
     laid = lay_out(tracks)
-    body = [packets[n][k] for n, k in zip(laid.track.tolist(), laid.packet.tolist(), strict=True)]
-    if len(laid.head) + sum(map(len, body)) != laid.size_bytes:
-        raise ValueError("the packets are not of the sizes that their tracks say")
-    return b"".join([laid.head, *body])
+    yield laid.head
+    for n, k in zip(laid.track.tolist(), laid.packet.tolist(), strict=True):
+        if len(packets[n][k]) != tracks[n].sizes[k]:
+            raise ValueError(f"packet {k} has {len(packets[n][k])} bytes, and not {tracks[n].sizes[k]}")
+        yield packets[n][k]
 
 
 def sample_entries(path: Readable) -> dict[str, bytes]:

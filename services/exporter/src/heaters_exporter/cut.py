@@ -4,6 +4,7 @@ PyAV is imported inside the functions: the children come from a process that has
 itself, which only waits for them, stays small.
 """
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,13 @@ def cut_proxy(plan: ExportPlan, pieces: Sequence[Path], out: Path) -> "Exported"
     """
     from heaters_media.export import export_from
 
-    return export_from(plan, [piece.read_bytes() for piece in pieces], out, REVIEW)
+    return export_from(plan, [_mapped(piece) for piece in pieces], out, REVIEW)
+
+
+def _mapped(path: Path) -> memoryview:
+    """What lies in a file. It may be as long as a film: the kernel decides what of it is in memory. It ends with its last user."""
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def cut_source(source: Path, content: str, plan: ExportPlan, out: Path) -> "Exported":

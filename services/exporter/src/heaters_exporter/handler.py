@@ -17,6 +17,9 @@ from heaters_media.ledger import Packets
 from heaters_exporter.cut import cut_proxy, cut_source
 from heaters_exporter.settings import ExporterSettings
 
+_READ_BYTES = 64 * 1024**2
+"""At most so much of a proxy is in this process at once."""
+
 
 class NoSource(Permanent):
     """An export of the original's quality was asked for, and the approval does not name the original."""
@@ -76,10 +79,13 @@ def _original(fact: ClipApproved) -> ObjectRef | None:
 
 
 async def _pieces(plan: ExportPlan, proxies: list[ObjectRef], desk: Path, objects: Objects) -> list[Path]:
-    """What the plan's reads give, as files: one ranged read for each segment touched, never a whole proxy."""
+    """What the plan's reads give, as files: one ranged read for each segment touched, or some where it is long; never a whole proxy."""
     pieces = []
     for number, read in enumerate(plan.reads):
         piece = desk / f"{number}.piece"
-        piece.write_bytes(await objects.read_range(proxies[read.part], read.offset_bytes, read.length_bytes))
+        with piece.open("wb") as file:
+            for at in range(0, read.length_bytes, _READ_BYTES):
+                length = min(_READ_BYTES, read.length_bytes - at)
+                file.write(await objects.read_range(proxies[read.part], read.offset_bytes + at, length))
         pieces.append(piece)
     return pieces
