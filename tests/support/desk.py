@@ -28,21 +28,23 @@ def footage(name: str) -> Path:
 @contextmanager
 def whole(folder: Path, *, table: Path | None = None, **settings: str) -> Iterator[tuple[Api, State]]:
     """Everything, running: servers and six services; those of the product's table, or of another one."""
+    # Wholes that start side by side would all choose the page's usual port, and only one of them would get it.
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "ports.json").exists():
+        (folder / "ports.json").write_text(json.dumps({"review-api-1": free_port()}))
     with pytest.MonkeyPatch.context() as patch:
         # Tests send one film many times, each to be worked on for itself.
         for name, value in {"link_duplicates": "false", **settings}.items():
             patch.setenv(f"HEATERS_{name.upper()}", value)
-        # Wholes that start side by side would all choose the page's usual port, and only one of them would get it.
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "ports.json").exists():
-            (folder / "ports.json").write_text(json.dumps({"review-api-1": free_port()}))
-        launched = Launched(Home(folder), table=table)
-        try:
-            state = launched.until_ready()
-            with Api(state.urls["review"], state.token) as api:
-                yield api, state
-        finally:
-            launched.stop()
+        launched = Launched(
+            Home(folder), table=table
+        )  # it keeps them; whatever else runs in this process must not have them
+    try:
+        state = launched.until_ready()
+        with Api(state.urls["review"], state.token) as api:
+            yield api, state
+    finally:
+        launched.stop()
 
 
 def wait_for(look: Callable[[], Any], what: str, *, within_s: float = 60) -> Any:
@@ -86,7 +88,7 @@ def in_review(api: Api, video_id: str, *, within_s: float = 90) -> Any:
 
 
 def embedded(api: Api, video_id: str, *, within_s: float = 120) -> Any:
-    """The video, once every clip of it is embedded."""
+    """The video, once all of it is made and every clip of it is embedded."""
 
     def look() -> Any:
         try:
@@ -94,7 +96,8 @@ def embedded(api: Api, video_id: str, *, within_s: float = 120) -> Any:
         except Exception as problem:  # noqa: BLE001 - the API may be down for a moment: that is what some tests do to it
             return None if getattr(problem, "status", 0) in (0, 404, 502, 503) else pytest.fail(str(problem))
         live = [clip for clip in video["clips_list"] if clip["state"] != "superseded"]
-        return video if live and all(clip["state"] == "embedded" for clip in live) else None
+        made = video["segments_total"] and video["segments_done"] == video["segments_total"]
+        return video if made and live and all(clip["state"] == "embedded" for clip in live) else None
 
     return wait_for(look, f"the last embedding of {video_id}", within_s=within_s)
 
