@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from heaters_local.process import tail
+from heaters_local.servers import PostgresServer, free_port
+from heaters_review_api.__main__ import migrate_all
 from heaters_review_api.settings import Settings
 from pydantic import SecretStr
 
 from benchmarks._http import Connection
+from benchmarks._servers import servers
 
 TOKEN = "a-token-for-benchmarks"  # noqa: S105 - of a server that lives as long as the benchmark
 _READY_WITHIN_S = 120
@@ -23,6 +26,25 @@ _READY_WITHIN_S = 120
 def client(settings: Settings) -> Connection:
     """A connection to it, with a token that may do everything."""
     return Connection(settings.listen, TOKEN)
+
+
+@contextmanager
+def desk_servers(kept: Path | None) -> Iterator[tuple[Path, Settings, PostgresServer]]:
+    """NATS, S3 and Postgres with all their tables, for one review-api: their folder, and its settings.
+
+    Args:
+        kept: where they stay for the next run; None: they are gone with this one.
+    """
+    with servers(kept) as (folder, edges), PostgresServer(folder / "postgres", free_port()) as postgres:
+        values = edges.model_dump() | {
+            "listen": f"127.0.0.1:{free_port()}",
+            "database_url": SecretStr(postgres.dsn),
+            "token": SecretStr(TOKEN),
+            "free_space_bytes": 0,
+        }
+        settings = Settings(**values)
+        asyncio.run(migrate_all(settings))
+        yield folder, settings, postgres
 
 
 @contextmanager

@@ -32,22 +32,19 @@ from heaters_edges.bus import Bus
 from heaters_edges.objects import Objects
 from heaters_edges.store import S3Store
 from heaters_edges.wanted import stream_configs
-from heaters_local.servers import PostgresServer, free_port
+from heaters_local.servers import PostgresServer
 from heaters_media.ledger import FrameTable
-from heaters_review_api.__main__ import migrate_all
 from heaters_review_api.db import schema
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.passed import Passed
 from heaters_review_api.db.projector import Projector
 from heaters_review_api.db.rebuild import rebuild
 from heaters_review_api.settings import Settings
-from pydantic import SecretStr
 
 from benchmarks._corpus import FRAMES, TICKS_PER_FRAME, TIME_BASE, Film, facts_of, films, stream
 from benchmarks._http import Connection
 from benchmarks._load import load
-from benchmarks._review import TOKEN, client, review_api
-from benchmarks._servers import servers
+from benchmarks._review import client, desk_servers, review_api
 from benchmarks.harness import Claim, note, percentile
 
 CLIPS = int(os.environ.get("HEATERS_BENCH_CLIPS", "50000"))
@@ -90,15 +87,7 @@ class _World:
 @contextmanager
 def _world() -> Iterator[_World]:
     kept = Path(KEEP) / f"review-{CLIPS}" if KEEP else None
-    with servers(kept) as (folder, edges), PostgresServer(folder / "postgres", free_port()) as postgres:
-        values = edges.model_dump() | {
-            "listen": f"127.0.0.1:{free_port()}",
-            "database_url": SecretStr(postgres.dsn),
-            "token": SecretStr(TOKEN),
-            "free_space_bytes": 0,
-        }
-        settings = Settings(**values)
-        asyncio.run(migrate_all(settings))
+    with desk_servers(kept) as (folder, settings, postgres):
         runs = folder / "runs"
         count = len(runs.read_text()) if runs.exists() else 0
         yield _World(folder, settings, postgres, films(CLIPS, asyncio.run(_frame_tables(folder, settings))), count)

@@ -23,19 +23,15 @@ import numpy.typing as npt
 from heaters_contracts.objects import ObjectRef
 from heaters_edges.objects import Objects
 from heaters_edges.store import S3Store
-from heaters_local.servers import PostgresServer, free_port
 from heaters_media.ledger import FrameTable
-from heaters_review_api.__main__ import migrate_all
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.indexes import Indexes, name_of
 from heaters_review_api.db.locks import connect
 from heaters_review_api.db.search import Filters, SearchQueries, Space, exact_most
 from heaters_review_api.settings import Settings
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from benchmarks._review import TOKEN, client, review_api
-from benchmarks._servers import servers
+from benchmarks._review import client, desk_servers, review_api
 from benchmarks._vectors import DIMENSIONS, FRAMES, MODEL, SHARES, STRATEGY, Vectors, World, clip_of, fill, tagged
 from benchmarks.harness import Claim, note, percentile
 
@@ -75,15 +71,7 @@ def claims() -> Iterator[Claim]:
 @contextmanager
 def _world() -> Iterator[tuple[Path, Settings]]:
     kept = Path(KEEP) / f"search-{VECTORS}" if KEEP else None
-    with servers(kept) as (folder, edges), PostgresServer(folder / "postgres", free_port()) as postgres:
-        values = edges.model_dump() | {
-            "listen": f"127.0.0.1:{free_port()}",
-            "database_url": SecretStr(postgres.dsn),
-            "token": SecretStr(TOKEN),
-            "free_space_bytes": 0,
-        }
-        settings = Settings(**values)
-        asyncio.run(migrate_all(settings))
+    with desk_servers(kept) as (folder, settings, _):
         yield folder, settings
 
 

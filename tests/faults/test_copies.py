@@ -4,6 +4,8 @@ import asyncio
 import json
 import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,6 @@ from heaters_contracts.fact import Told, subject_of, tell
 from heaters_contracts.facts import StageFailed, StageRequested, VideoDownloaded, VideoRequested
 from heaters_edges.bus import Bus
 from heaters_edges.settings import Settings
-from heaters_local.servers import free_port
 from kept_rows import database, disagreements, facts_kept, facts_told, until_shown
 from review_process import ReviewProcess
 from sqlalchemy import text
@@ -131,29 +132,14 @@ async def test_what_only_the_next_release_can_read_fails_once_and_is_done_after_
 
 async def test_two_review_apis_project_decide_and_tidy_once(review: ReviewProcess, outcome: Outcome) -> None:
     films = [ToldFilm(f"copies {n}", clips=8) for n in range(4)]
-    other = f"127.0.0.1:{free_port()}"
-    second = await asyncio.create_subprocess_exec(
-        *review.command(), env=review.environment() | {"HEATERS_LISTEN": other}, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        clients = [
-            review.client(),
-            httpx.AsyncClient(base_url=f"http://{other}", headers=review.signed, trust_env=False),
-        ]
-
-        async def both_are_ready() -> bool:
-            try:
-                return all([(await client.get("/readyz")).status_code == 200 for client in clients])
-            except httpx.TransportError:
-                return False
-
-        await until(both_are_ready, "two review-apis")
+    async with review.client() as first, review.another() as second:
+        clients = [first, second]
         await review.tell(told for film in films for told in film.facts())
         await until_shown(review)
         found_: list[str] = []
         wanted: list[str] = []
         for film in films:
-            video = (await clients[1].get(f"/api/videos/{film.id}")).json()
+            video = (await second.get(f"/api/videos/{film.id}")).json()
             clips = [clip["id"] for clip in video["clips_list"]]
             wish = {"clips": clips, "verdict": "approve"}
             answers = await asyncio.gather(
@@ -173,13 +159,7 @@ async def test_two_review_apis_project_decide_and_tidy_once(review: ReviewProces
                     for message in await bus.history(film.id)
                     if ".approved." in message.subject
                 ]
-        for client in clients:
-            await client.aclose()
-    finally:
-        second.terminate()
-        code = await asyncio.wait_for(second.wait(), 20)
 
-    assert code == 0
     assert [chore.json()["ok"] for chore in chores] == [True, True]
     outcome(
         "two review-apis: two projectors, two schedulers, two answers",
@@ -196,14 +176,6 @@ async def test_a_killed_postgres_under_two_review_apis_takes_nothing_that_was_an
     films = [ToldFilm(f"killed postgres {n}", clips=20) for n in range(2)]
     await review.tell(told for film in films for told in film.facts())
     await until_shown(review)
-    other = f"127.0.0.1:{free_port()}"
-    second = await asyncio.create_subprocess_exec(
-        *review.command(), env=review.environment() | {"HEATERS_LISTEN": other}, stderr=asyncio.subprocess.DEVNULL
-    )
-    clients = [
-        review.client(),
-        httpx.AsyncClient(base_url=f"http://{other}", headers=review.signed, trust_env=False, timeout=30),
-    ]
     answered: list[str] = []
     half = asyncio.Event()
 
@@ -226,15 +198,8 @@ async def test_a_killed_postgres_under_two_review_apis_takes_nothing_that_was_an
             if len(answered) >= 20:
                 half.set()
 
-    try:
-
-        async def it_is_ready() -> bool:
-            try:
-                return (await clients[1].get("/readyz")).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        await until(it_is_ready, "the second review-api")
+    async with review.client() as first, review.another() as second:
+        clients = [first, second]
         judging = [asyncio.create_task(judge(client, film)) for client, film in zip(clients, films, strict=True)]
         await asyncio.wait_for(half.wait(), 60)
         await asyncio.to_thread(review.postgres.kill)
@@ -248,11 +213,6 @@ async def test_a_killed_postgres_under_two_review_apis_takes_nothing_that_was_an
             for client, film in zip(reversed(clients), films, strict=True)
             for clip in (await client.get(f"/api/videos/{film.id}")).json()["clips_list"]
         ]
-        for client in clients:
-            await client.aclose()
-    finally:
-        second.terminate()
-        await asyncio.wait_for(second.wait(), 20)
 
     assert len(answered) == 40
     outcome(
@@ -264,6 +224,16 @@ async def test_a_killed_postgres_under_two_review_apis_takes_nothing_that_was_an
     assert await disagreements(review) == []
 
 
+@asynccontextmanager
+async def frozen(review: ReviewProcess) -> AsyncIterator[None]:
+    """It stands still, and goes on at the end at the latest: servers that are stopped wait for it."""
+    review.freeze()
+    try:
+        yield
+    finally:
+        review.thaw()
+
+
 async def test_a_projector_that_is_frozen_and_holds_its_lock_is_replaced_by_another(
     review: ReviewProcess, outcome: Outcome
 ) -> None:
@@ -271,49 +241,29 @@ async def test_a_projector_that_is_frozen_and_holds_its_lock_is_replaced_by_anot
     film, late = ToldFilm("before the frost", clips=6), ToldFilm("in the frost", clips=6)
     await review.tell(film.facts())
     await until_shown(review)
-    other = f"127.0.0.1:{free_port()}"
-    second = await asyncio.create_subprocess_exec(
-        *review.command(), env=review.environment() | {"HEATERS_LISTEN": other}, stderr=asyncio.subprocess.DEVNULL
-    )
     answers: list[str] = []
-    try:
-        async with httpx.AsyncClient(
-            base_url=f"http://{other}", headers=review.signed, trust_env=False, timeout=30
-        ) as client:
+    async with review.another() as other, frozen(review):
+        began = time.monotonic()
+        await review.tell(late.facts())
+        for span in film.spans():
+            clip = ids.clip_id(film.id, film.source.key, film.source.bytes, span)
+            key = {"Idempotency-Key": f"frost {clip}"}
 
-            async def it_is_ready() -> bool:
-                try:
-                    return (await client.get("/readyz")).status_code == 200
-                except httpx.TransportError:
-                    return False
+            async def it_is_answered(clip: UUID = clip, key: dict[str, str] = key) -> bool:
+                answer = await other.post(f"/api/clips/{clip}/verdict", json={"verdict": "skip"}, headers=key)
+                return answer.status_code == 200
 
-            await until(it_is_ready, "the second review-api")
-            review.freeze()
-            frozen = time.monotonic()
-            await review.tell(late.facts())
-            for span in film.spans():
-                clip = ids.clip_id(film.id, film.source.key, film.source.bytes, span)
-                key = {"Idempotency-Key": f"frost {clip}"}
-
-                async def it_is_answered(clip: UUID = clip, key: dict[str, str] = key) -> bool:
-                    answer = await client.post(f"/api/clips/{clip}/verdict", json={"verdict": "skip"}, headers=key)
-                    return answer.status_code == 200
-
-                await until(it_is_answered, "a verdict in the frost")
-                answers.append(f"{clip} review_skipped")
-            recovered_s = time.monotonic() - frozen
-            review.thaw()
-            await review.tell(ToldFilm("after the frost", clips=6).facts())
-            await until_shown(review)
-            async with review.client() as thawed:
-                shown = [
-                    f"{clip['id']} {clip['state']}"
-                    for clip in (await thawed.get(f"/api/videos/{film.id}")).json()["clips_list"]
-                ]
-    finally:
+            await until(it_is_answered, "a verdict in the frost")
+            answers.append(f"{clip} review_skipped")
+        recovered_s = time.monotonic() - began
         review.thaw()
-        second.terminate()
-        await asyncio.wait_for(second.wait(), 20)
+        await review.tell(ToldFilm("after the frost", clips=6).facts())
+        await until_shown(review)
+        async with review.client() as thawed:
+            shown = [
+                f"{clip['id']} {clip['state']}"
+                for clip in (await thawed.get(f"/api/videos/{film.id}")).json()["clips_list"]
+            ]
 
     outcome(
         "a projector that is frozen (SIGSTOP) and holds its lock",

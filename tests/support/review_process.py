@@ -150,6 +150,24 @@ class ReviewProcess:
         return httpx.AsyncClient(base_url=self.address, headers=self.signed, trust_env=False, timeout=30)
 
     @asynccontextmanager
+    async def another(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A second replica on the same servers, ready; its client. It must end well."""
+        address = f"127.0.0.1:{free_port()}"
+        process = await asyncio.create_subprocess_exec(
+            *self.command(), env=self.environment() | {"HEATERS_LISTEN": address}, stderr=asyncio.subprocess.DEVNULL
+        )
+        try:
+            async with httpx.AsyncClient(
+                base_url=f"http://{address}", headers=self.signed, trust_env=False, timeout=30
+            ) as client:
+                await _until_ready(client)
+                yield client
+        finally:
+            process.terminate()
+            code = await asyncio.wait_for(process.wait(), 20)
+        assert code == 0
+
+    @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:
         bus = Bus(self.settings, source="tests")
         await bus.connect()
@@ -172,3 +190,15 @@ class ReviewProcess:
                 text = value.get_secret_value() if isinstance(value, SecretStr) else value
                 said[f"HEATERS_{name.upper()}"] = ",".join(text) if isinstance(text, tuple) else str(text)
         return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **said}
+
+
+async def _until_ready(client: httpx.AsyncClient) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if (await client.get("/readyz")).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # it does not listen yet
+        await asyncio.sleep(0.05)
+    raise AssertionError("a second review-api is not ready")

@@ -262,19 +262,23 @@ async def test_those_who_do_not_answer_take_no_thread_that_others_need(told_desk
 
 
 async def test_an_answer_to_a_webhook_may_have_no_end(told_desk: Any, story: Any, ear: Ear) -> None:
-    wish = {
-        "source": {"kind": "url", "url": f"https://films.example/{uuid4()}"},
-        "options": {"callback": f"http://127.0.0.1:{ear.port}/endless"},
-    }
-    video = UUID((await told_desk.client.post("/api/ingest", json=wish)).json()["video_id"])
-    one = story(video_id=video)
-    one.downloaded(one.requested())
-    one.told = one.told[1:]
+    video, news = await _asked(told_desk, story, f"http://127.0.0.1:{ear.port}/endless")
 
-    await told_desk.publish(one)
+    await told_desk.publish(news)
     ended = await _ended(told_desk, video)
 
     assert ended.answer == "200"
+
+
+async def _asked(desk: Any, story: Any, callback: str) -> tuple[UUID, Any]:
+    """A video that is asked for with an address to be told at, and what there is to tell: it was downloaded."""
+    source = {"kind": "url", "url": f"https://films.example/{uuid4()}"}
+    answer = await desk.client.post("/api/ingest", json={"source": source, "options": {"callback": callback}})
+    video = UUID(answer.json()["video_id"])
+    one = story(video_id=video)
+    one.downloaded(one.requested())
+    one.told = one.told[1:]
+    return video, one
 
 
 async def _ended(desk: Any, video: UUID) -> Any:
@@ -288,16 +292,9 @@ async def _ended(desk: Any, video: UUID) -> Any:
 
 
 async def test_a_webhook_to_a_private_address_is_never_sent(told_desk: Any, story: Any, ear: Ear) -> None:
-    wish = {
-        "source": {"kind": "url", "url": f"https://films.example/{uuid4()}"},
-        "options": {"callback": f"http://127.0.0.2:{ear.port}/hook"},
-    }
-    video = UUID((await told_desk.client.post("/api/ingest", json=wish)).json()["video_id"])
-    one = story(video_id=video)
-    one.downloaded(one.requested())
-    one.told = one.told[1:]
+    video, news = await _asked(told_desk, story, f"http://127.0.0.2:{ear.port}/hook")
 
-    await told_desk.publish(one)
+    await told_desk.publish(news)
     ended = await _ended(told_desk, video)
 
     assert "127.0.0.2" in ended.answer
