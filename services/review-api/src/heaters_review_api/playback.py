@@ -22,7 +22,7 @@ from heaters_review_api.ledgers import Ledgers
 
 _PIECE_BYTES = 4 * 1024**2
 _LAID_OUT = 8
-"""Long clips whose layout is kept: a browser asks for one in many ranges. An hour's is about 4 MB."""
+"""Long clips whose layout is kept, for a browser asks for one in many ranges: each is its index, and 32 bytes a packet."""
 
 PLAYED = Counter("heaters_playback_clips", "Clips asked for, by where they came from", ["origin"], registry=REGISTRY)
 
@@ -123,7 +123,9 @@ class Playback:
         """The MP4; made once, however many ask at the same time."""
         name = playable.name
         clip: bytes | LongClip | None = self._laid.get(name)
-        if clip is None:
+        if clip is not None:
+            self._laid.move_to_end(name)
+        else:
             clip = await asyncio.to_thread(self.cache.get, name)
         if clip is not None:
             PLAYED.labels("cache").inc()
