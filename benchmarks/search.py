@@ -39,6 +39,8 @@ VECTORS = int(os.environ.get("HEATERS_BENCH_VECTORS", "60000"))
 KEEP = os.environ.get("HEATERS_BENCH_KEEP")
 QUERIES, WARM_UP, NEAREST = 60, 10, 20
 _PARTS = 4, 2, 1
+_LEAST = 16_000
+"""One per cent of the first of the parts is more than the hits that are asked for."""
 _BLOCK = 5_000
 _SAME = 1e-4
 """Cosines of float16 differ in the last digits by the order in which they are summed."""
@@ -55,7 +57,13 @@ class Measured:
 
 
 def claims() -> Iterator[Claim]:
-    """See the module."""
+    """See the module.
+
+    Raises:
+        ValueError: so few vectors are wanted that the narrowest filter leaves no twenty hits.
+    """
+    if VECTORS < _LEAST:
+        raise ValueError(f"HEATERS_BENCH_VECTORS is {VECTORS}; at least {_LEAST} are needed")
     with _world() as (folder, settings):
         vectors = _vectors()
         filled = folder / "filled"
