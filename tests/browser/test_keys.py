@@ -31,6 +31,19 @@ def test_the_last_verdict_is_given_again(person: Come, film: Film, seen: Seen) -
     assert seen.states(video_id) == {0: "review_archived", 8: "review_archived", 16: "pending_review"}
 
 
+def test_a_clip_whose_verdict_is_taken_back_is_no_more_among_those_before(person: Come, film: Film, seen: Seen) -> None:
+    page = person().review(film(3, 8))
+    row = page.get_by_role("list", name="Clips before and after")
+
+    press(page, "s")
+    expect(row.get_by_alt_text("frames 0 to 7, skipped")).to_have_count(1)
+    press(page, "u")
+    seen.saved(page)
+
+    expect(row.get_by_alt_text("frames 0 to 7")).to_have_count(1)
+    expect(row.get_by_alt_text("skipped")).to_have_count(0)
+
+
 def test_a_clip_is_grouped_with_the_one_before_it(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(4, 8)
     page = person().review(video_id)

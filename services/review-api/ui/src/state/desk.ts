@@ -328,7 +328,7 @@ class Desk {
     const stay = this.clips.value.filter((clip) => !known.has(clip.id) && !clips.some((other) => overlap(clip, other)));
     // A clip that is shown and still waits stays where it is.
     this.clips.value = [...waiting, ...stay];
-    this.past.value = this.past.value.filter(({ clip }) => !waiting.some((one) => overlap(one, clip)));
+    this.past.value = this.past.value.filter(({ clip }) => !waiting.some((one) => one.id === clip.id || overlap(one, clip)));
     this.left.value = Math.max(this.left.value + this.clips.value.length - before, this.clips.value.length);
     void this.fill();
   }
