@@ -150,6 +150,25 @@ def test_cuts_are_confirmed_removed_added_and_moved_by_keys(person: Come, film: 
     assert seen.states(video_id) == {0: "review_skipped", 20: "pending_review", 80: "pending_review"}
 
 
+def test_keys_that_are_pressed_before_the_film_is_there_mean_its_frames(person: Come, film: Film, seen: Seen) -> None:
+    somebody = person()
+    video_id = film(1, 40)
+    held: list[Route] = []
+    somebody.context.route(re.compile(r"/api/clips/.*/(play\.mp4|timing)"), lambda route: held.append(route))
+    page = somebody.look(f"/review/{video_id}")
+    expect(page.locator("[data-frames]")).to_contain_text("(0")
+    wait_for(lambda: len(held) >= 2 or page.wait_for_timeout(50), "the film and its timing, asked for")
+
+    press(page, "Home", "Shift+ArrowRight", "Shift+ArrowRight", "ArrowLeft")
+    for route in held:
+        route.continue_()
+    somebody.context.unroute_all()
+
+    wait_for(lambda: page.evaluate("document.querySelector('video.on')?.readyState >= 2") and seen.frame(page) == 19, "the frame that was sought")
+    press(page, "b")
+    wait_for(lambda: seen.cuts(video_id) == [19], "the cut at that frame")
+
+
 def test_the_timeline_is_worked_by_keys(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(3, 40)
     page = person().look(f"/timeline/{video_id}")

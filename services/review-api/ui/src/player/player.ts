@@ -52,7 +52,8 @@ export class Player {
   readonly speed = signal(1);
   readonly loop = signal(true);
   #clip: Clip | null = null;
-  #timing: Timing | null = null;
+  /** Undefined while it is on its way, null where it cannot be had. */
+  #timing: Timing | null | undefined = null;
   #stop: (() => void) | null = null;
   #wanted: number | null = null;
   #seeking = false;
@@ -71,9 +72,10 @@ export class Player {
     return this.#clip && video && video.duration > 0 ? Timing.even(this.#clip.frames, video.duration) : null;
   }
 
-  /** The frame that one looks at: stopped, the one that was sought; else the one that was painted last. */
-  get here(): number {
+  /** The frame that one looks at: stopped, the one that was sought; else the one that was painted last. Null while nobody can say. */
+  get here(): number | null {
     if (this.#wanted !== null) return this.#wanted;
+    if (this.#timing === undefined) return null;
     const video = this.pool.current;
     const timing = this.timing;
     return video?.paused && timing ? timing.frameAt(video.currentTime) : this.frame.value;
@@ -91,19 +93,23 @@ export class Player {
     this.#clip = clip;
     if (same) return;
     this.#end();
-    this.#timing = timings.get(clip.id) ?? null;
+    this.#wanted = null;
+    this.#timing = timings.get(clip.id);
     this.frame.value = 0;
     this.pool.show(clip.id);
     if (this.#timing) return;
     whenQuiet(() => {
       void timingOf(clip.id).then((timing) => {
-        if (this.#clip?.id === clip.id) this.#timing = timing;
+        if (this.#clip?.id !== clip.id) return;
+        this.#timing = timing;
+        void this.#seekOn();
       });
     });
   }
 
   clear(): void {
     this.#end();
+    this.#wanted = null;
     this.#clip = null;
     this.playing.value = false;
     this.pool.clear();
@@ -148,7 +154,7 @@ export class Player {
 
   /** Go by whole frames, stopped. */
   step(frames: number): void {
-    const at = this.here;
+    const at = this.here ?? this.frame.value;
     this.pause();
     this.seek(at + frames);
   }
@@ -160,7 +166,7 @@ export class Player {
     const to = Math.min(clip.frames - 1, Math.max(0, frame));
     this.#wanted = to;
     this.frame.value = to;
-    if (!this.#seeking) void this.#seekOn();
+    void this.#seekOn();
   }
 
   setLoop(value: boolean): void {
@@ -175,6 +181,7 @@ export class Player {
     const timing = this.timing;
     if (!video || !clip || !timing) return;
     this.#end();
+    this.#wanted = null;
     this.#setSpeed(1);
     const from = side === "in" ? 0 : Math.max(0, clip.frames - AROUND_FRAMES);
     const to = side === "in" ? Math.min(clip.frames, AROUND_FRAMES) : clip.frames;
@@ -190,21 +197,19 @@ export class Player {
     this.#stop = () => clearInterval(handle);
   }
 
+  /** Seek what is wanted; of a film that is still on its way, as soon as it is there. */
   async #seekOn(): Promise<void> {
+    if (this.#seeking) return;
     this.#seeking = true;
-    try {
-      while (this.#wanted !== null) {
-        const to: number = this.#wanted;
-        const video = this.pool.current;
-        const timing = this.timing;
-        if (!video || !timing) return;
-        await sought(video, timing.middle(to));
-        if (this.#wanted === to) this.#wanted = null;
-      }
-    } finally {
-      this.#seeking = false;
-      this.#wanted = null;
+    while (this.#wanted !== null) {
+      const to: number = this.#wanted;
+      const video = this.pool.current;
+      const timing = this.#timing === undefined ? null : this.timing;
+      if (!video || !timing || video.readyState < HTMLMediaElement.HAVE_METADATA) break;
+      await sought(video, timing.middle(to));
+      if (this.#wanted === to && this.pool.current === video) this.#wanted = null;
     }
+    this.#seeking = false;
   }
 
   #backwards(speed: number): void {
@@ -242,7 +247,6 @@ export class Player {
   #end(): void {
     this.#stop?.();
     this.#stop = null;
-    this.#wanted = null;
   }
 
   #follow(video: HTMLVideoElement, clip: string): void {
@@ -251,6 +255,7 @@ export class Player {
     if (!video.dataset["followed"]) {
       video.dataset["followed"] = "yes";
       video.addEventListener("play", () => current() && (this.playing.value = true));
+      video.addEventListener("loadedmetadata", () => current() && void this.#seekOn());
       video.addEventListener("pause", () => current() && this.speed.value > 0 && (this.playing.value = false));
     }
     const onFrame = (_: number, shown?: { mediaTime: number }): void => {

@@ -179,9 +179,10 @@ export function ReviewPage() {
     around: with_((now) => now.around(chosen.value?.side ?? "in")),
     cut_add: with_((now) => {
       if (!now.clip) return;
-      const frame = now.clip.start + now.here;
+      const { here } = now;
       now.pause();
-      void desk.cut({ operation: "add", frame });
+      if (here === null) say("refused", "The clip is still on its way: there is no frame to cut at yet.");
+      else void desk.cut({ operation: "add", frame: now.clip.start + here });
     }),
     cut_remove: next(() => onCut("remove")),
     cut_confirm: next(() => onCut("confirm")),
