@@ -164,7 +164,10 @@ def test_keys_that_are_pressed_before_the_film_is_there_mean_its_frames(person: 
         route.continue_()
     somebody.context.unroute_all()
 
-    wait_for(lambda: page.evaluate("document.querySelector('video.on')?.readyState >= 2") and seen.frame(page) == 19, "the frame that was sought")
+    wait_for(
+        lambda: page.evaluate("document.querySelector('video.on')?.readyState >= 2") and seen.frame(page) == 19,
+        "the frame that was sought",
+    )
     press(page, "b")
     wait_for(lambda: seen.cuts(video_id) == [19], "the cut at that frame")
 
