@@ -1,6 +1,6 @@
 """One desk for all tests of the page that need no desk of their own, and the people at it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,24 @@ import pytest
 from chromium import browser, installed
 from desk import whole
 from divided import divided_film
+from firefox import Firefox
 from heaters_local.client import Api
 from playwright.sync_api import Browser, BrowserContext
-from visitor import Person, Seen, new_key
+from visitor import Person, Seen, new_key, shown
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Of a test that failed, tell what was on its pages: on a machine without a screen nobody has seen it."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Browser):
+                for page in [page for context in value.contexts for page in context.pages]:
+                    report.sections.append(("a page", shown(page)))
+            if isinstance(value, Firefox):
+                report.sections.append(("the page in Firefox", value.shown()))
+    return report
 
 
 @pytest.fixture(scope="module")

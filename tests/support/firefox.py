@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from heaters_local.ports import free_port
+from visitor import FILMS
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _START_S = 60
@@ -72,6 +73,13 @@ class Firefox:
         """Click on the first thing that a selector names."""
         found = self.ask("WebDriver:FindElement", {"using": "css selector", "value": selector})["value"]
         self.ask("WebDriver:ElementClick", {"id": found[_ELEMENT]})
+
+    def shown(self) -> str:
+        """Where the page is, what it says, and how its films fare: for the report of a test that failed."""
+        try:
+            return "\n".join(self.look(what) for what in ("location.href", "document.body.innerText", FILMS))
+        except (OSError, Refused) as error:
+            return f"nothing: {error}"
 
     def _read(self) -> Any:
         while b":" not in self._received:

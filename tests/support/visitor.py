@@ -11,7 +11,7 @@ from desk import wait_for
 from heaters_local.client import Api
 from heaters_media.film import read_number
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Error, Locator, Page, expect
 
 _PICTURE = """(picture) => {
   const canvas = document.createElement('canvas');
@@ -20,6 +20,9 @@ _PICTURE = """(picture) => {
   return canvas.toDataURL('image/png').split(',')[1];
 }"""
 
+FILMS = """[...document.querySelectorAll('video')].map((v) => `${v.className || 'hidden'} ${v.dataset.clip}: ready ${v.readyState}, `
+  + `network ${v.networkState}, ${v.paused ? 'paused' : 'playing'} at ${v.currentTime} of ${v.duration} ${v.error?.message ?? ''}`).join('\\n')"""
+"""How each film of a page fares, a line each."""
 
 RENDERED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 """Until the page is rendered after a verdict: it shows the next film first, and everything else a frame later."""
@@ -89,6 +92,15 @@ class Seen:
         """Wait until everything that was decided is confirmed."""
         page.evaluate(RENDERED)
         expect(page.locator("[data-saving]")).to_have_count(0, timeout=30_000)
+
+
+def shown(page: Page) -> str:
+    """Where a page is, what it says, and how its films fare: for the report of a test that failed."""
+    try:
+        said = page.locator("body").inner_text(timeout=3000)
+        return f"{page.url}\n{said}\n{page.evaluate(FILMS)}"
+    except Error as error:
+        return f"{page.url} says nothing: {error}"
 
 
 def new_key() -> dict[str, str]:
