@@ -613,6 +613,31 @@ async def test_one_sees_what_one_has_decided_and_what_would_be_undone(desk: Any,
     assert (listed["undo"], listed["redo"]) == (first, second["decision"])
 
 
+async def test_decisions_are_listed_of_one_video(desk: Any, film: Any, other: Any) -> None:
+    await post(desk, f"/api/clips/{film.clip_id(0, 30)}/verdict", {"verdict": "skip"})
+    there = (await post(desk, f"/api/clips/{other.clip_id(0, 50)}/verdict", {"verdict": "skip"})).json()["decision"]
+    await post(desk, f"/api/clips/{film.clip_id(30, 120)}/verdict", {"verdict": "skip"})
+
+    listed = (await desk.client.get("/api/decisions", params={"video": str(other.video_id)})).json()
+
+    assert [(d["decision"], d["spans"][0]["video_id"]) for d in listed["items"]] == [(there, str(other.video_id))]
+
+
+async def test_clips_of_many_spans_are_read_at_once_each_of_them_once(desk: Any, film: Any, other: Any) -> None:
+    queries = desk.application.desk.queries
+    spans = [(other.video_id, 0, 1), (film.video_id, 30, 121), (film.video_id, 29, 31), (uuid4(), 0, 9)]
+
+    found = await queries.clips_in(spans)
+
+    assert [one.clip.id for one in found] == [
+        other.clip_id(0, 50),
+        film.clip_id(30, 120),
+        film.clip_id(120, 250),
+        film.clip_id(0, 30),
+    ]
+    assert await queries.clips_in([]) == []
+
+
 async def test_no_two_reviewers_get_the_same_clip(desk: Any, story: Any) -> None:
     film = story(frames=(300,)).ready(list(range(10, 300, 10)))
     await desk.publish(film)

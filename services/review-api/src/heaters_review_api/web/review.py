@@ -164,14 +164,11 @@ async def redo(desk: TheDesk, request: Asker, data: JSONBody[views.TurnWish], id
 
 
 async def _turned(desk: Desk, turned: Turned) -> views.Turned:
-    clips = []
-    for video_id, start, end in turned.spans:
-        clips += await desk.queries.clips_between(video_id, start, end)
     return views.Turned(
         decision=turned.decision_id,
         action=turned.action,
         spans=[views.Span(video_id=video_id, start=start, end=end) for video_id, start, end in turned.spans],
-        clips=await desk.clip_views(clips),
+        clips=await desk.clip_views(await desk.queries.clips_in(turned.spans)),
         sequence=turned.sequence,
     )
 
@@ -187,11 +184,12 @@ async def my_decisions(
             description="what requests' rules have approved, which whoever reviews may undo; else one's own"
         ),
     ] = None,
+    video: Annotated[UUID | None, QueryParameter(description="only what is about this video")] = None,
 ) -> views.DecisionList:
     """What one has decided last, and which of it is undone or redone next."""
     who = by or request.user.id
     rows: dict[UUID, list[Decision]] = {}
-    for row in await desk.queries.decisions_of(who, limit=limit):
+    for row in await desk.queries.decisions_of(who, limit=limit, video_id=video):
         rows.setdefault(row.decision_id, []).append(row)
     return views.DecisionList(
         items=[

@@ -15,7 +15,8 @@ export const byRule = (clip: Clip): boolean => clip.decided_by === RULE && clip.
 export async function takeBackRule(clips: readonly Clip[]): Promise<void> {
   let made: DecisionList["items"];
   try {
-    made = (await get<DecisionList>("/api/decisions", { by: RULE, limit: MOST })).items;
+    const videos = [...new Set(clips.map((clip) => clip.video_id))];
+    made = (await Promise.all(videos.map((video) => get<DecisionList>("/api/decisions", { by: RULE, video, limit: MOST })))).flatMap((one) => one.items);
   } catch (error) {
     say("failed", error instanceof Error ? error.message : String(error));
     return;
@@ -24,7 +25,7 @@ export async function takeBackRule(clips: readonly Clip[]): Promise<void> {
   const outcomes = clips.map(async (clip) => {
     const found = made.find(({ stands, spans: [span] }) => stands && span?.video_id === clip.video_id && span.start === clip.start && span.end === clip.end);
     if (!found) {
-      say("refused", `The rule's approval of ${clipText(clip)} is not among its last ${MOST}.`);
+      say("refused", `The rule's approval of ${clipText(clip)} is not among its last ${MOST} of that video.`);
       return;
     }
     const said = await tell<Turned>("/api/undo", { decision: found.decision }, `took back ${clipText(clip)}`, { video: clip.video_id }).outcome;

@@ -9,7 +9,7 @@ from uuid import UUID
 from heaters_contracts.fact import Lane
 from heaters_contracts.facts.clip import Label
 from heaters_contracts.objects import ObjectRef
-from sqlalchemy import Text, Uuid, and_, any_, bindparam, cast, func, select, text, tuple_
+from sqlalchemy import Integer, Text, Uuid, and_, any_, bindparam, cast, column, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from heaters_review_api.core import tables as core
@@ -121,6 +121,21 @@ ClipCursor = tuple[int, int, UUID]
 _CLIPS = select(
     schema.clip, _v.title, _v.time_base_num, _v.time_base_den, _v.frame_table, _v.lane, _v.version
 ).join_from(schema.clip, schema.video, _c.video_id == _v.id)
+_SPAN = (
+    func.unnest(
+        *(
+            bindparam(name, type_=ARRAY(kind))
+            for name, kind in (("videos", Uuid()), ("starts", Integer()), ("ends", Integer()))
+        )
+    )
+    .table_valued(
+        column("in_video", Uuid()), column("first", Integer()), column("after", Integer()), with_ordinality="place"
+    )
+    .render_derived()
+)
+_CLIPS_IN = _CLIPS.join(
+    _SPAN, and_(_c.video_id == _SPAN.c.in_video, _c.live, _c.start_frame < _SPAN.c.after, _c.end_frame > _SPAN.c.first)
+).order_by(_SPAN.c.place, _c.start_frame)
 _CLIP = _CLIPS.where(_c.id == bindparam("clip_id"))
 _READY_CLIP = Ready(_CLIP)
 _CLIPS_BY_ID = Ready(_CLIPS.where(_c.id == any_(bindparam("clip_ids", type_=ARRAY(Uuid())))))
@@ -210,6 +225,12 @@ class ClipReads(Reads):
         """The live clips with a frame in [start, end), in order."""
         query = _CLIPS.where(_c.video_id == video_id, _c.live, _c.start_frame < end, _c.end_frame > start)
         return [_clip_of_video(row) for row in await self._all(query.order_by(_c.start_frame))]
+
+    async def clips_in(self, spans: Sequence[tuple[UUID, int, int]]) -> list[ClipOfVideo]:
+        """The live clips with a frame in any of the spans (video, start, end), each once, in the order of the spans."""
+        videos, starts, ends = ([span[part] for span in spans] for part in range(3))
+        rows = await self._all(_CLIPS_IN, videos=videos, starts=starts, ends=ends)
+        return list({row.id: _clip_of_video(row) for row in rows}.values())
 
     async def clips_of_group(self, group_id: UUID, *, limit: int) -> list[ClipOfVideo]:
         """The clips of a group, in order."""

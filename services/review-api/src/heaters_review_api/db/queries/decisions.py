@@ -70,9 +70,12 @@ class DecisionReads(Reads):
         )
         return {row.id: (row.lane, row.version) for row in await self._all(query)}
 
-    async def decisions_of(self, by: str, *, limit: int) -> list[core.Decision]:
-        """What a person decided last, the newest first."""
-        query = select(schema.decision).where(_d.by == by).order_by(_d.sequence.desc(), _d.part).limit(limit)
+    async def decisions_of(self, by: str, *, limit: int, video_id: UUID | None = None) -> list[core.Decision]:
+        """What a person decided last, on one video or on any, the newest first."""
+        query = select(schema.decision).where(_d.by == by)
+        if video_id is not None:
+            query = query.where(_d.video_id == video_id)
+        query = query.order_by(_d.sequence.desc(), _d.part).limit(limit)
         return [to_row(core.Decision, row) for row in await self._all(query)]
 
     async def to_undo(self, by: str) -> UUID | None:
