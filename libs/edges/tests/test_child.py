@@ -25,7 +25,8 @@ def _warm() -> None:
 
 
 @pytest.fixture(autouse=True)
-def job() -> jobs.Job:
+async def job() -> jobs.Job:
+    """A coroutine, so that the job is taken back: one that a plain function begins would stay that of all later tests."""
     job = jobs.Job("test", deadline_s=30, memory_bytes=1 << 30)
     jobs.begin(job)
     return job

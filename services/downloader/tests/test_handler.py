@@ -58,7 +58,8 @@ def asked(source: Source, *, process_again: bool = False) -> Told[VideoRequested
 
 
 @pytest.fixture(autouse=True)
-def _job() -> None:
+async def _job() -> None:
+    """A coroutine, so that the job is taken back: one that a plain function begins would stay that of all later tests."""
     jobs.begin(jobs.Job("download", deadline_s=60, memory_bytes=1 << 30))
 
 

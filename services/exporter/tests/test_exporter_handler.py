@@ -35,7 +35,8 @@ def _warm() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _job() -> None:
+async def _job() -> None:
+    """A coroutine, so that the job is taken back: one that a plain function begins would stay that of all later tests."""
     jobs.begin(jobs.Job("test", deadline_s=60, memory_bytes=1 << 30))
 
 

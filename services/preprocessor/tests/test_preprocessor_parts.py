@@ -54,7 +54,8 @@ def store(chosen: PreprocessorSettings) -> S3Store:
 
 
 @pytest.fixture(autouse=True)
-def job() -> jobs.Job:
+async def job() -> jobs.Job:
+    """A coroutine, so that the job is taken back: one that a plain function begins would stay that of all later tests."""
     jobs.begin(job := jobs.Job("test", deadline_s=60, memory_bytes=1 << 30))
     return job
 
