@@ -34,7 +34,7 @@ class Unreadable:
 def hold_the_lock(note: str) -> None:
     """Write down the process id, then sit in a C call that never gives up the interpreter lock."""
     Path(note).write_text(str(os.getpid()))
-    ctypes.PyDLL(None).sleep(60)
+    ctypes.PyDLL(None).sleep(600)
 
 
 def burn(seconds: float) -> int:
@@ -98,7 +98,7 @@ def chatter_and_eat() -> Iterator[int]:
 def two_then_unreadable() -> Iterator[object]:
     yield 1
     yield Unreadable()
-    time.sleep(60)
+    time.sleep(600)
 
 
 def two_then_fail() -> Iterator[int]:
@@ -117,10 +117,11 @@ def kept(word: str) -> list[str]:
     return list(_KEPT)
 
 
-def hold(size: int) -> int:
-    """Keep so much for good, long enough for whoever watches to see it."""
+def hold(size: int, gate: str) -> int:
+    """Keep so much for good, and answer as soon as there is the gate."""
     _HELD.append(b"x" * size)
-    time.sleep(0.6)
+    while not Path(gate).exists():
+        time.sleep(0.01)
     return os.getpid()
 
 

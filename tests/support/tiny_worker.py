@@ -13,7 +13,7 @@ from heaters_edges.settings import Settings, load
 
 async def download(told: Told[VideoRequested]) -> VideoDownloaded:
     if told.fact.request_id.startswith("slow"):
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
     key = f"videos/{told.video_id}/source-0000000000000000.mp4"
     return VideoDownloaded(source=ObjectRef(key=key, bytes=1, sha256="0" * 64), title="tiny")
 

@@ -1,6 +1,9 @@
 import asyncio
 import os
+import time
+from contextlib import suppress
 
+import psutil
 import pytest
 from edges_children import fail, forget_itself, grow, hold, kept, pid_after_s
 from heaters_edges import job as jobs
@@ -16,6 +19,19 @@ async def resident():
     one = Resident(memory_bytes=512 * MiB)
     yield one
     await one.end()
+
+
+async def ended(pid: int) -> None:
+    """Wait until a process is no more, or nothing but an entry that its parent has not looked at."""
+
+    def look() -> None:
+        deadline_s = time.monotonic() + 60
+        with suppress(psutil.NoSuchProcess):
+            while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline_s, f"process {pid} did not end"
+                time.sleep(0.02)
+
+    await asyncio.to_thread(look)
 
 
 async def test_what_a_function_keeps_is_there_in_the_next_call(resident):
@@ -56,8 +72,8 @@ async def test_a_call_beyond_its_deadline_ends_the_child_and_the_next_begins_ane
 async def test_a_call_whose_time_went_by_while_it_waited_ends_nothing(resident):
     before = await resident.call(pid_after_s, 0)
     long = asyncio.create_task(resident.call(pid_after_s, 1))
-    await asyncio.sleep(0.1)
-    jobs.begin(Job("ask", deadline_s=0.2, memory_bytes=512 * MiB))
+    await asyncio.sleep(0)  # it has its turn
+    jobs.begin(Job("ask", deadline_s=0.05, memory_bytes=512 * MiB))
 
     with pytest.raises(TookTooLong):
         await resident.call(pid_after_s, 0)
@@ -71,12 +87,17 @@ async def test_a_call_that_takes_too_much_memory_fails_for_good(resident):
         await resident.call(grow, 4096 * MiB)
 
 
-async def test_what_earlier_calls_left_in_the_child_is_not_the_fault_of_the_next(resident):
-    first = await resident.call(hold, 300 * MiB)
+async def test_what_earlier_calls_left_in_the_child_is_not_the_fault_of_the_next(resident, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    first = await resident.call(hold, 300 * MiB, str(gate))
+    gate.unlink()
 
-    second = await resident.call(hold, 300 * MiB)
+    calling = asyncio.create_task(resident.call(hold, 300 * MiB, str(gate)))
+    await ended(first)
+    gate.touch()
 
-    assert second != first
+    assert await calling != first
 
 
 async def test_a_crash_is_told_and_the_next_call_begins_anew(resident):
@@ -89,7 +110,7 @@ async def test_a_crash_is_told_and_the_next_call_begins_anew(resident):
 async def test_a_child_that_rests_too_long_ends_and_nobody_notices():
     resident = Resident(memory_bytes=512 * MiB, rest_s=0.2)
     before = await resident.call(pid_after_s, 0)
-    await asyncio.sleep(0.6)
+    await ended(before)
 
     after = await resident.call(pid_after_s, 0)
 
