@@ -298,7 +298,7 @@ class Desk:
         sequence = 0
         for told in story.told:
             sequence = (await self.application.bus.publish(told)).sequence
-        await self.application.passed.wait_for(sequence, timeout_s=20)
+        await self.application.passed.wait_for(sequence, timeout_s=60)
 
     async def rows(self) -> dict[str, list[Any]]:
         """The whole projection, as text, sorted."""
@@ -342,12 +342,11 @@ async def running(settings: Settings) -> AsyncIterator[Desk]:
             timeout=30,
             trust_env=False,
         ) as client:
-            for _ in range(400):
-                if serving.done():
-                    serving.result()
-                if server.started and (await client.get("/readyz")).status_code == 200:
-                    break
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(120):
+                while not (server.started and (await client.get("/readyz")).status_code == 200):
+                    if serving.done():
+                        serving.result()
+                    await asyncio.sleep(0.05)
             yield Desk(application, client)
     finally:
         server.should_exit = True

@@ -117,7 +117,10 @@ class Child:
         descriptor = os.pidfd_open(self.pid)
         loop.add_reader(descriptor, over.set)
         try:
-            await asyncio.wait_for(over.wait(), timeout_s)
+            async with asyncio.timeout(
+                timeout_s
+            ):  # `wait_for` of Python 3.11 may lose a cancellation (python/cpython#86296)
+                await over.wait()
         except TimeoutError:
             return None
         finally:

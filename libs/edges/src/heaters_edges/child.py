@@ -193,7 +193,8 @@ async def _run(work: Callable[..., Any], each: bool, args: Any, kwargs: Any) -> 
     try:
         while True:
             try:
-                message = await asyncio.wait_for(said.get(), _POLL_S)
+                async with asyncio.timeout(_POLL_S):  # `wait_for` could lose a cancellation, see `ending`
+                    message = await said.get()
             except TimeoutError:
                 message = _SILENCE
             # A child that talks all the time is looked at as well, but never one that has done its work.

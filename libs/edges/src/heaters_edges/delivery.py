@@ -44,6 +44,7 @@ from opentelemetry.trace import SpanKind
 from heaters_edges import job as jobs
 from heaters_edges import telemetry
 from heaters_edges.bus import Bus, Stored, stored_from
+from heaters_edges.ending import end
 from heaters_edges.failure import Permanent, TryLater, Unavailable, Waiting, delay_s, reason_of
 from heaters_edges.job import Job
 from heaters_edges.objects import Objects
@@ -165,15 +166,10 @@ class Worker:
         # First of all our pulls must lose their inboxes, or what is handed back would come back to us.
         for inbox in self._inboxes:
             await inbox.subscriber.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         if self._main is not None:
             _, running = await asyncio.wait([self._main], timeout=self._settings.grace_s)
-            if running:
-                self._main.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._main
+            await end(running)
         while not self._offers.empty():
             *_, message = self._offers.get_nowait()
             await self._hand_back(message)
@@ -245,7 +241,8 @@ class Worker:
     async def _work(self) -> None:
         while not self._stopping.is_set():
             try:
-                urgency, _, inbox, message = await asyncio.wait_for(self._offers.get(), 0.5)
+                async with asyncio.timeout(0.5):
+                    urgency, _, inbox, message = await self._offers.get()
             except TimeoutError:
                 continue
             if urgency and len(self._inboxes) > 1:

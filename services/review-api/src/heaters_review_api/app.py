@@ -8,6 +8,7 @@ from typing import Any
 
 from heaters_contracts.addresses import AddressPolicy
 from heaters_edges.bus import Bus
+from heaters_edges.ending import end
 from heaters_edges.maintenance import Maintenance
 from heaters_edges.objects import Objects
 from heaters_edges.pauses import Pauses
@@ -208,6 +209,7 @@ class Application:
             patience_s=settings.webhook_patience_s,
         )
         self.auto_approval = AutoApproval(queries, self.passed, ledgers, self.desk.decisions, self.desk.audit)
+        self._tasks: list[asyncio.Task[None]] = []
         self.site = Litestar(
             route_handlers=ROUTES,
             dependencies={"desk": Provide(lambda: self.desk, sync_to_thread=False)},
@@ -233,41 +235,39 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(_named(name, work), name=name)
-            for name, work in (
-                ("listener", _kept("listener", lambda: listen(self.engine, self.passed))),
-                ("bus", self._on_the_bus()),
-                ("indexes", _kept("indexes", self.desk.indexes.keep)),
-                ("maintenance", self.desk.maintenance.run()),
-                ("audit", _kept("audit", self.desk.audit.run)),
-            )
-        ]
+        self._keep("listener", lambda: listen(self.engine, self.passed))
+        self._keep("bus", self._on_the_bus)
+        self._keep("indexes", self.desk.indexes.keep)
+        self._keep("maintenance", self.desk.maintenance.run)
+        self._keep("audit", self.desk.audit.run)
         try:
             yield
         finally:
             self.desk.changes.closing.set()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            while self._tasks:  # one of them begins others
+                ending, self._tasks = self._tasks, []
+                await end(ending)
             self.teller.close()
             await self.bus.close()
             await self.engine.dispose()
 
     async def _on_the_bus(self) -> None:
-        """Whatever needs NATS begins once it answers; pages are answered before."""
+        """Whatever needs NATS begins once it answers, and the database, too; pages are answered before."""
         await self.bus.connect()
         await self.desk.stages.remind()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_kept("projector", lambda: self.projector.run(self.bus)))
-            group.create_task(_kept("admission", lambda: self.desk.admission.consume(self.bus)))
-            group.create_task(_kept("webhooks", lambda: self.teller.run(self.bus)))
-            group.create_task(_kept("expansion", lambda: expand(self.bus, self.desk.admission)))
-            group.create_task(_kept("auto-approval", lambda: self.auto_approval.run(self.bus)))
-            group.create_task(_kept("orders", lambda: self.desk.decisions.orders.sweep()))
-            group.create_task(_kept("models", lambda: self.desk.models.keep(self.engine)))
-            group.create_task(_kept("lag", lambda: watch_lag(self.bus)))
-            group.create_task(_kept("progress", lambda: self.desk.progress.watch(self.bus)))
+        self._keep("projector", lambda: self.projector.run(self.bus))
+        self._keep("admission", lambda: self.desk.admission.consume(self.bus))
+        self._keep("webhooks", lambda: self.teller.run(self.bus))
+        self._keep("expansion", lambda: expand(self.bus, self.desk.admission))
+        self._keep("auto-approval", lambda: self.auto_approval.run(self.bus))
+        self._keep("orders", lambda: self.desk.decisions.orders.sweep())
+        self._keep("models", lambda: self.desk.models.keep(self.engine))
+        self._keep("lag", lambda: watch_lag(self.bus))
+        self._keep("progress", lambda: self.desk.progress.watch(self.bus))
+        await asyncio.Event().wait()
+
+    def _keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.create_task(_kept(name, work), name=name))
 
 
 async def _kept(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import psycopg
+from heaters_edges.ending import end
 from psycopg.rows import TupleRow
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -104,6 +105,4 @@ async def _watched(connection: psycopg.AsyncConnection[TupleRow]) -> AsyncIterat
             raise LockLost(f"the connection that holds a lock has ended: {lost[0]}") from lost[0]
         raise
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await end([watching])
