@@ -82,7 +82,7 @@ def launched(home: Home) -> Iterator[Callable[[Path], tuple[Launched, State]]]:
 def run(home: Home, tmp_path: Path) -> Run:
     """Run `heaters ARGUMENTS --home HOME`; gives exit code and output."""
 
-    def heaters(*arguments: str, timeout_s: float = 60) -> tuple[int, str]:
+    def heaters(*arguments: str, timeout_s: float = 120) -> tuple[int, str]:
         output = tmp_path / "output"
         output.unlink(missing_ok=True)
         environment = os.environ | {"COLUMNS": "160"}
@@ -98,14 +98,14 @@ def run(home: Home, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def gone() -> Callable[[int], bool]:
-    """Whether a process has ended (a zombie has), within a few seconds."""
+    """Whether a process has ended (a zombie has), within half a minute."""
 
     def ended(pid: int) -> bool:
         try:
             process = psutil.Process(pid)
             if process.status() == psutil.STATUS_ZOMBIE:
                 return True
-            process.wait(5)
+            process.wait(30)
         except psutil.NoSuchProcess:
             return True
         except psutil.TimeoutExpired:

@@ -104,7 +104,7 @@ def test_up_in_the_foreground_stops_on_ctrl_c(home, table, tmp_path):
 
     child.ask_to_stop()
 
-    assert child.wait(20) == 0
+    assert child.wait(60) == 0
     assert not home.is_held()
     assert "stopped; all data is kept" in (tmp_path / "up.log").read_text()
 

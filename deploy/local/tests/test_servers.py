@@ -197,6 +197,23 @@ def test_a_free_port_is_given_once():
     assert all(20_000 <= port < 32_000 for port in ports)
 
 
+def test_what_one_process_was_given_another_is_not_while_it_runs():
+    many = "from heaters_local.ports import free_port; print(*(free_port() for _ in range(300)), flush=True); input()"
+    argv = [sys.executable, "-c", many]
+    with (
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one,
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other,
+    ):
+        given = [process.stdout.readline().split() for process in (one, other)]  # type: ignore[union-attr]  # they have one
+        wished = free_port([int(given[0][0])])
+        for process in (one, other):
+            process.communicate("\n")
+
+    assert [len(ports) for ports in given] == [300, 300]
+    assert set(given[0]).isdisjoint(given[1])
+    assert wished == int(given[0][0]), "whoever names a port gets it"
+
+
 def test_a_log_is_put_aside_at_every_start(tmp_path: Path):
     server = NatsServer(tmp_path, free_port(), log=tmp_path / "nats.log")
 
