@@ -145,11 +145,17 @@ class Site:
     cookies: list[str | None] = field(default_factory=list)
     """Cookie header of each request, in order."""
     picture: bytes = b""
+    says: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Path -> content type and body of what else it has."""
     failing: dict[str, int] = field(default_factory=dict)
     """Name of a film's file -> how many requests for it still fail."""
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
+
+    def told(self) -> str:
+        """A page that says much of its film."""
+        return TOLD.format(at=self.url(""))
 
 
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
@@ -177,6 +183,9 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             site.asked.append((path, wanted))
             site.cookies.append(self.headers.get("Cookie"))
             match path:
+                case _ if path in site.says:
+                    kind, body = site.says[path]
+                    self.answer(200, body.encode(), kind)
                 case "/film.mp4":
                     self.answer(200, FILM, Content_Disposition='attachment; filename="Our film.mp4"')
                 case "/dropping.mp4":
@@ -214,7 +223,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 case "/words.vtt":
                     self.answer(200, WORDS.encode(), "text/vtt")
                 case "/page-told":
-                    self.answer(200, TOLD.format(at=site.url("")).encode(), "text/html; charset=utf-8")
+                    self.answer(200, site.told().encode(), "text/html; charset=utf-8")
                 case "/picture.jpg":
                     self.answer(200, site.picture, "image/jpeg")
                 case "/page-short":

@@ -21,6 +21,7 @@ from heaters_downloader.core import (
     Throttled,
     TooLarge,
     TryLater,
+    Unintelligible,
     UnsupportedScheme,
     UnsupportedStream,
     Wishes,
@@ -202,6 +203,61 @@ def test_every_refusal_has_its_kind_and_says_why(collected, ask, path, error, sa
                 total_s=1 if "slow" in path else 60,
             ),
         )
+
+
+HLS, DASH = "application/vnd.apple.mpegurl", "application/dash+xml"
+MASTER_OF = "#EXTM3U\n#EXT-X-STREAM-INF:{}\n/real/hls-240.m3u8\n"
+STREAM_OF = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n{}\n#EXT-X-ENDLIST\n"
+MANIFEST_OF = """<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT2S"><Period>
+<AdaptationSet mimeType="video/mp4"><Representation id="v" bandwidth="1000" codecs="avc1.640028">
+<SegmentTemplate media="a-$Number$" initialization="a" {}/></Representation></AdaptationSet></Period></MPD>"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        (HLS, MASTER_OF.format("BANDWIDTH=1e999"), "OverflowError: cannot convert float infinity to integer"),
+        (HLS, MASTER_OF.format("BANDWIDTH=1000,FRAME-RATE=nan"), "ValueError: cannot convert float NaN to integer"),
+        (HLS, STREAM_OF.format("#EXTINF:abc,\n/real/hls-2400.ts"), "could not convert string to float: 'abc'"),
+        (HLS, STREAM_OF.format("#EXTINF:1,\nhttp://[::1/a.ts"), "Invalid IPv6 URL"),
+        (HLS, STREAM_OF.format("#EXT-X-BYTERANGE:abc\n#EXTINF:1,\n/real/hls-2400.ts"), "invalid literal for int"),
+        (
+            HLS,
+            STREAM_OF.format('#EXT-X-KEY:METHOD=AES-128,URI="/real/240.mp4",IV=0x12\n#EXTINF:1,\n/real/hls-2400.ts'),
+            "IndexError: tuple index out of range",
+        ),
+        (DASH, MANIFEST_OF.format('timescale="0" duration="1"'), "ZeroDivisionError"),
+        (DASH, MANIFEST_OF.format('timescale="x" duration="1"'), "invalid literal for int"),
+        ("text/html", "<script>jwplayer('a').setup({sources:[{file:5}]})</script>", "AttributeError"),
+    ],
+)
+def test_what_a_site_sends_and_makes_no_sense_is_refused_at_once_with_what_is_wrong(
+    collected, ask, site, kind, body, said
+):
+    site.says["/senseless"] = (kind, body)
+
+    with pytest.raises(Unintelligible, match=r"/senseless: what came cannot be understood") as refused:
+        ask("/senseless")
+
+    assert said in str(refused.value)
+
+
+def test_a_fault_of_our_own_is_not_put_down_to_the_site(ask):
+    def faulty(done, total):
+        raise ZeroDivisionError("ours")
+
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        ask("/page", progress=faulty)
+
+
+@pytest.mark.parametrize("times", [("1e999", "2e999"), ('"soon"', "{}"), ("1", "1e999")])
+def test_chapters_whose_times_make_no_sense_are_left_out(ask, site, times):
+    odd = site.told().replace('"startOffset": 0, "endOffset": 1', f'"startOffset": {times[0]}, "endOffset": {times[1]}')
+    site.says["/odd-chapters"] = ("text/html", odd)
+
+    fetched = ask("/odd-chapters")
+
+    assert "Dawn" not in [part.title for part in fetched.chapters]
 
 
 def test_a_site_that_asks_for_patience_says_for_how_long(ask):

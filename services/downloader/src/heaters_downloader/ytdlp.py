@@ -86,6 +86,8 @@ _TYPES = {
     "webm": "video/webm",
     "mov": "video/quicktime",
 }
+_NUMBERS_END = 1e15
+"""Nothing that a site counts of a film reaches this: a thousand terabytes, thirty million years."""
 _MEMORY = "request.json"
 """Which versions a folder holds the beginnings of."""
 
@@ -336,7 +338,7 @@ def _playlist(info: Info, entries: list[Info], url: str, limits: Limits) -> Play
     if not listed:
         raise NotAVideo(f"{shown(url)}: a list of videos without addresses")
     videos = tuple(listed.values())
-    known = max(int(info.get("playlist_count") or 0), len(videos))
+    known = max(int(_number(info.get("playlist_count")) or 0), len(videos))
     kept = _fitting(videos[: limits.entries_max], _LIST_BYTES, lambda one: (one.id, one.url, one.title))
     return Playlist(safe_title(str(info.get("title") or "")), kept, known - len(kept))
 
@@ -358,27 +360,30 @@ def _protocol(version: Info) -> str:
 def _expect_supported(info: Info, url: str, limits: Limits) -> None:
     if info.get("is_live"):
         raise UnsupportedStream(f"{shown(url)} is live; it can be brought when it is over")
-    duration_s = info.get("duration")
-    if duration_s and float(duration_s) > limits.duration_max_s:
-        raise TooLong(f"{shown(url)} lasts {float(duration_s):.0f} s; the limit is {limits.duration_max_s} s")
+    duration_s = _number(info.get("duration")) or 0
+    if duration_s > limits.duration_max_s:
+        raise TooLong(f"{shown(url)} lasts {duration_s:.0f} s; the limit is {limits.duration_max_s} s")
     chosen = _chosen(info)
     for version in chosen:
         if version.get("has_drm"):
             raise UnsupportedStream(f"{shown(url)} is protected (DRM)")
         if _protocol(version) not in _PROTOCOLS:
             raise UnsupportedStream(f"{shown(url)} is sent by {_protocol(version)[:40]!r}, which is not supported")
-    said = sum(int(version.get("filesize") or 0) for version in chosen)
+    said = sum(int(_number(version.get("filesize")) or 0) for version in chosen)
     if said > limits.bytes_max:
         raise TooLarge(f"{shown(url)} has {said:,} bytes; the limit is {limits.bytes_max:,}")
 
 
 def _needed_bytes(chosen: Sequence[Info], info: Info) -> int:
     """How much will come, as far as the site lets one guess; 0 where it does not."""
-    duration_s = float(info.get("duration") or 0)
-    return sum(
-        int(v.get("filesize") or v.get("filesize_approx") or float(v.get("tbr") or 0) * 125 * duration_s)
-        for v in chosen
-    )
+    duration_s = _number(info.get("duration")) or 0
+    sizes = ((_number(v.get("filesize")), _number(v.get("filesize_approx")), _number(v.get("tbr"))) for v in chosen)
+    return sum(int(size or about or (kilobits or 0) * 125 * duration_s) for size, about, kilobits in sizes)
+
+
+def _number(said: object) -> float | None:
+    """A number that a site says; None where it says none, or one that can be none of a film's."""
+    return float(said) if isinstance(said, int | float) and 0 <= said < _NUMBERS_END else None
 
 
 def _room(needed: int, chosen: Sequence[Info], out_dir: Path) -> int:
@@ -436,10 +441,9 @@ def _one_file(pieces: Sequence[Path], chosen: Sequence[Info], out_dir: Path, url
 
 
 def _quality(version: Info) -> Quality:
-    fps = version.get("fps")
     return Quality(
-        height_px=int(version["height"]) if version.get("height") else None,
-        fps_milli=round(float(fps) * 1000) if fps else None,
+        height_px=int(_number(version.get("height")) or 0) or None,
+        fps_milli=round((_number(version.get("fps")) or 0) * 1000) or None,
         video=version.get("vcodec"),
         audio=version.get("acodec"),
         container=version.get("ext"),
@@ -471,8 +475,8 @@ def _title(info: Info) -> str:
 def _chapters(info: Info) -> tuple[Part, ...]:
     found = []
     for chapter in info.get("chapters") or ():
-        start, end = chapter.get("start_time"), chapter.get("end_time")
-        if start is not None and end is not None and 0 <= start < end:
+        start, end = _number(chapter.get("start_time")), _number(chapter.get("end_time"))
+        if start is not None and end is not None and start < end:
             found.append(Part(safe_title(str(chapter.get("title") or "")), round(start * 1000), round(end * 1000)))
     return _fitting(found[:500], _CHAPTER_BYTES, lambda part: (part.title, part.start_ms, part.end_ms))
 

@@ -1,7 +1,11 @@
 """What yt-dlp raises, in our words: for good, or for now, or only for some."""
 
 import contextlib
+import re
 import socket
+import struct
+import traceback
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -17,6 +21,7 @@ from heaters_downloader.core import (
     Refused,
     Throttled,
     TryLater,
+    Unintelligible,
     UnsupportedStream,
     refusal_of,
     retry_after_s,
@@ -44,6 +49,27 @@ def told(url: str, guard: Guard, secrets: Sequence[str] = ()) -> Iterator[None]:
         if guard.refusals:
             raise ForbiddenAddress(guard.refusals[0]) from error
         raise refusal(error, url, secrets) from None  # what led to it may hold what must not be repeated
+    except _STUMBLES as error:
+        if not _is_of_ytdlp(error):
+            raise
+        if guard.refusals:
+            raise ForbiddenAddress(guard.refusals[0]) from error
+        said = without_secrets(f"{type(error).__name__}: {error}", secrets)[:500]
+        raise Unintelligible(f"{shown(url)}: what came cannot be understood ({said})") from None
+
+
+_STUMBLES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError),
+    *(re.error, struct.error, zlib.error),
+)
+"""What yt-dlp, which trusts what it reads, stumbles over where a manifest or page makes no sense: `BANDWIDTH=1e999`, a time scale of 0."""
+
+
+def _is_of_ytdlp(error: BaseException) -> bool:
+    """Whether yt-dlp's own code stumbled, and not ours that it had called."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours_or_its = [name.partition(".")[0] for name in modules if name.startswith(("yt_dlp", "heaters_"))]
+    return ours_or_its[-1:] == ["yt_dlp"]
 
 
 _CREDENTIALS = (

@@ -15,6 +15,7 @@ from heaters_downloader.core.errors import (
     TooLarge,
     TooLong,
     TryLater,
+    Unintelligible,
     UnsupportedScheme,
     UnsupportedStream,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "TooLarge",
     "TooLong",
     "TryLater",
+    "Unintelligible",
     "UnsupportedScheme",
     "UnsupportedStream",
     "Wishes",

@@ -47,6 +47,12 @@ class NotAVideo(Refused):
     problem = "not_a_video"
 
 
+class Unintelligible(Refused):
+    """A page or a stream's manifest that makes no sense."""
+
+    problem = "unintelligible"
+
+
 class TooLong(Refused):
     """A longer video than is taken in, by what the site says."""
 
