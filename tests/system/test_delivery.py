@@ -30,12 +30,13 @@ from heaters_edges import job as jobs
 from heaters_edges.bus import Bus
 from heaters_edges.child import in_child, warm_up
 from heaters_edges.delivery import Duty, Worker
-from heaters_edges.failure import Permanent, TryLater
+from heaters_edges.failure import NoSpace, Permanent, TryLater
 from heaters_edges.objects import Objects
 from heaters_edges.pauses import Pause, Pauses
 from heaters_edges.settings import Settings
 from heaters_edges.store import S3Store
 from heaters_edges.streams import migrate
+from heaters_edges.telemetry import REGISTRY
 from heaters_edges.upkeep import purge_video
 
 DOWNLOAD = work_named("download")
@@ -176,6 +177,29 @@ async def test_a_transient_error_is_retried_and_then_succeeds(bus: Bus, objects:
 
     assert answer.work is not None
     assert answer.work.attempt == 3
+
+
+async def test_a_disk_with_too_little_room_costs_no_attempt_and_shows(
+    bus: Bus, objects: Objects, settings: Settings
+) -> None:
+    shown: list[str | None] = []
+
+    async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
+        shown.append(objects.no_space())
+        if len(shown) < 7:
+            raise NoSpace("10 MiB are needed")
+        return downloaded(told)
+
+    asked = requested()
+    await bus.publish(asked)
+    async with worker(bus, objects, settings, handler):
+        answer = await eventually(bus, asked.video_id, "video.downloaded")
+
+    assert answer.work is not None
+    assert answer.work.attempt == 1
+    assert shown == [None, *["10 MiB are needed"] * 6]
+    outcome = {"stage": "download", "lane": "bulk", "outcome": "no_space"}
+    assert REGISTRY.get_sample_value("heaters_jobs_total", outcome) == 6
 
 
 async def test_attempts_used_up_end_as_stage_failed_with_the_original_message(

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from heaters_contracts.objects import ObjectRef
 from heaters_edges import job as jobs
-from heaters_edges.failure import Busy, MissingObject, TryLater, Unavailable, WrongObject
+from heaters_edges.failure import Busy, MissingObject, NoSpace, TryLater, Unavailable, WrongObject
 from heaters_edges.fakes import FolderStore
 from heaters_edges.objects import Objects
 from heaters_edges.settings import Settings
@@ -478,18 +478,38 @@ async def test_a_sweep_tells_the_size_of_the_cache(folder: FolderStore, tmp_path
     assert REGISTRY.get_sample_value("heaters_cache_bytes") == 1500
 
 
-async def test_work_that_would_fill_the_disk_is_refused_with_the_figures(folder: FolderStore, tmp_path: Path) -> None:
+async def test_work_that_would_fill_the_disk_waits_with_the_figures(folder: FolderStore, tmp_path: Path) -> None:
     ref = await stored(node(folder, tmp_path), fresh())
-    free = shutil.disk_usage(tmp_path).free
-    full = node(folder, tmp_path, "full", free_space_bytes=2 * free)
+    disk = shutil.disk_usage(tmp_path)
+    reserve = (disk.free + disk.total) // 2
+    full = node(folder, tmp_path, "full", free_space_bytes=reserve)
 
-    with pytest.raises(TryLater, match=rf"MiB are needed beside a reserve of {2 * free >> 20} MiB"):
+    with pytest.raises(NoSpace, match=rf"MiB are needed beside a reserve of {reserve >> 20} MiB"):
         await full.read(ref)
-    with pytest.raises(TryLater, match="MiB are free at the cache"):
+    with pytest.raises(NoSpace, match="MiB are free on the disk"):
         full.require_space(0)
     node(folder, tmp_path).require_space(0)
 
     assert files_below(tmp_path / "full") == set()
+
+
+def test_work_for_which_the_empty_disk_were_too_small_does_not_wait(folder: FolderStore, tmp_path: Path) -> None:
+    total = shutil.disk_usage(tmp_path).total
+
+    with pytest.raises(TryLater, match=f"and it has {total >> 20} MiB in all"):
+        node(folder, tmp_path).require_space(total + 1)
+
+
+def test_too_little_room_for_a_job_is_shown_until_there_is_enough(folder: FolderStore, tmp_path: Path) -> None:
+    objects = node(folder, tmp_path)
+    free = shutil.disk_usage(tmp_path).free
+
+    said = []
+    for needed in (2 * free, 1, None):
+        objects.ran_short(NoSpace(f"{needed} are needed", needed_bytes=needed))
+        said.append((objects.no_space(), REGISTRY.get_sample_value("heaters_no_space")))
+
+    assert said == [(f"{2 * free} are needed", 1), (None, 0), ("None are needed", 1)]
 
 
 async def test_what_is_forgotten_is_fetched_again_and_its_neighbours_are_not(

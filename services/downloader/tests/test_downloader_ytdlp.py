@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import json
+import shutil
 import socket
 
 import av
@@ -14,7 +15,6 @@ from heaters_downloader.core import (
     Gone,
     Limits,
     NeedsCredentials,
-    NoSpace,
     NotAVideo,
     Playlist,
     QualityLost,
@@ -27,6 +27,8 @@ from heaters_downloader.core import (
     Wishes,
 )
 from heaters_downloader.ytdlp import bring, download_page, knows
+from heaters_edges.failure import NoSpace
+from small_disk import small_disk
 
 # yt-dlp leaves a file open when its progress hook stops it; its process ends then, and here the collector closes it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -298,11 +300,24 @@ def test_a_page_that_names_a_local_file_gets_nothing(ask, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_seen_before_anything_is_fetched(ask, site):
+def test_a_full_disk_is_seen_before_anything_is_fetched(ask, site, tmp_path):
+    disk = shutil.disk_usage(tmp_path)
+
     with pytest.raises(NoSpace):
-        ask("/page", limits=Limits(free_bytes=1 << 60))
+        ask("/page", limits=Limits(free_bytes=(disk.free + disk.total) // 2))
 
     assert "/real/1080.mp4" not in [path for path, wanted in site.asked if wanted is None][2:]
+
+
+def test_a_disk_that_fills_up_in_mid_download_is_no_fault_of_the_site(collected, site, policy, tmp_path):
+    with small_disk(tmp_path / "small", size_mib=8) as disk:
+        disk.fill(but_bytes=200_000)
+        folder = disk.folder / "video"
+        folder.mkdir()
+
+        with pytest.raises(NoSpace, match="No space left on device"):
+            bring(site.url("/page-endless"), folder, policy=policy, limits=LIMITS)
+        gc.collect()  # what yt-dlp left open lies on that disk
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])

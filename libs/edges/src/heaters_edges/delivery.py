@@ -45,7 +45,7 @@ from heaters_edges import job as jobs
 from heaters_edges import telemetry
 from heaters_edges.bus import Bus, Stored, stored_from
 from heaters_edges.ending import end
-from heaters_edges.failure import Permanent, TryLater, Unavailable, Waiting, delay_s, reason_of
+from heaters_edges.failure import NoSpace, Permanent, TryLater, Unavailable, Waiting, delay_s, reason_of
 from heaters_edges.job import Job
 from heaters_edges.objects import Objects
 from heaters_edges.pauses import Breaker, Pause, Pauses
@@ -191,9 +191,10 @@ class Worker:
                 if await self._paused(stage):
                     await asyncio.sleep(1)
                     continue
+                self._objects.no_space()  # looked at for those who watch
                 self._objects.require_space(0)
                 message = await inbox.subscriber.get_one(timeout=PULL_S)
-            except (NatsError, APIError, OSError, TimeoutError, TryLater) as problem:
+            except (NatsError, APIError, OSError, TimeoutError) as problem:
                 log.warning("taking no work for now, will retry", extra={"stage": stage, "reason": reason_of(problem)})
                 await asyncio.sleep(1)
                 continue
@@ -317,6 +318,9 @@ class Worker:
         except Unavailable as problem:
             # Not the message's fault: the attempt does not count, and it comes again however long the outage lasts.
             outcome = "retried"
+            if isinstance(problem, NoSpace):
+                outcome = "no_space"
+                self._objects.ran_short(problem)
             wait = delay_s(min(meta.num_delivered, 5), base_s=self._settings.retry_base_s, problem=problem)
             log.warning(
                 "an edge is unavailable, will retry", extra={**fields, "reason": reason_of(problem), "retry_in_s": wait}
@@ -413,7 +417,7 @@ class Worker:
             raise
         except Exception as problem:
             if isinstance(problem, OSError) and problem.errno in _FULL:
-                raise Unavailable(f"the disk is full: {problem}") from problem
+                raise NoSpace(f"the disk is full: {problem}") from problem
             return _judge(problem, duty.permanent)
         return None
 

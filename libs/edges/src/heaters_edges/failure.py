@@ -33,6 +33,18 @@ class Unavailable(ConnectionError):
     """An edge (the bus, the object store) does not answer. No message's fault: no attempt is counted."""
 
 
+class NoSpace(Unavailable):
+    """This node's disk has no room for the work. No attempt is counted: whoever has room does it, or we do once there is some.
+
+    Attributes:
+        needed_bytes: what the work needs beside the reserve; None where nobody knows.
+    """
+
+    def __init__(self, reason: str, *, needed_bytes: int | None = None) -> None:
+        super().__init__(reason)
+        self.needed_bytes = needed_bytes
+
+
 class Busy(Unavailable):
     """Somebody outside lets us wait: a site that asks for patience, or one that is asked by enough of us. No attempt is counted.
 

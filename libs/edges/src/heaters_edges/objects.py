@@ -24,7 +24,7 @@ from heaters_contracts.ids import sha256_of
 from heaters_contracts.objects import ObjectRef, video_prefix
 
 from heaters_edges import job as jobs
-from heaters_edges.failure import Busy, MissingObject, TryLater, WrongObject
+from heaters_edges.failure import Busy, MissingObject, NoSpace, TryLater, WrongObject
 from heaters_edges.remote import RemoteFile
 from heaters_edges.store import Store
 from heaters_edges.telemetry import CACHE, CACHE_BYTES, CACHE_EVICTIONS, FREE_BYTES, NO_SPACE, S3_BYTES, S3_REQUESTS
@@ -49,6 +49,8 @@ _LONGEST_SIGNED_S = 7 * 24 * 3600
 """No signature of S3 lasts longer."""
 _TAKEN_S = 15.0
 """When to look again whether somebody else's work has ended; it may take hours, and uses up no attempt."""
+_SHORT_S = 60.0
+"""So long after work found too little room that is told; the work is tried again sooner, and it is told anew."""
 _GIVEN_UP_S = 24 * 3600
 """What was begun and not gone on with for so long will not be."""
 
@@ -72,6 +74,7 @@ class Objects:
         self._limit_bytes = limit_bytes
         self._free_space_bytes = free_space_bytes
         self._written_since_sweep = 0
+        self._short: tuple[NoSpace, float] | None = None
         for folder in (self._files, self._desks, self._kept):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -322,24 +325,39 @@ class Objects:
         self._count(path.stat().st_size)
 
     def free_bytes(self) -> int:
-        """Free space at the cache; a metric shows it, and whether work is taken."""
+        """Free space at the cache; a metric shows it."""
         free = shutil.disk_usage(self._files).free
         FREE_BYTES.set(free)
-        NO_SPACE.set(free < self._free_space_bytes)
         return free
+
+    def ran_short(self, problem: NoSpace) -> None:
+        """Work found too little room here: to be told to whoever asks, for a while or until there is enough."""
+        self._short = (problem, time.monotonic() + _SHORT_S)
+
+    def no_space(self) -> str | None:
+        """What there is too little room for; None where there is enough. A metric shows whether it is so."""
+        free, found = self.free_bytes(), None
+        if free < self._free_space_bytes:
+            found = f"{free >> 20} MiB free at the cache, {self._free_space_bytes >> 20} MiB are kept in reserve"
+        elif self._short is not None:
+            problem, until = self._short
+            enough = problem.needed_bytes is not None and free - problem.needed_bytes >= self._free_space_bytes
+            if enough or time.monotonic() > until:
+                self._short = None
+            else:
+                found = str(problem)
+        NO_SPACE.set(found is not None)
+        return found
 
     def require_space(self, needed_bytes: int) -> None:
         """Refuse work that would fill the disk.
 
         Raises:
-            TryLater: less than the reserve would be left.
+            NoSpace: less than the reserve would be left.
+            TryLater: the disk would be too small for it if it were empty: no waiting helps.
         """
-        free = self.free_bytes()
-        if free - needed_bytes < self._free_space_bytes:
-            raise TryLater(
-                f"{free >> 20} MiB are free at the cache; {needed_bytes >> 20} MiB are needed beside a reserve of"
-                f" {self._free_space_bytes >> 20} MiB"
-            )
+        if self.free_bytes() - needed_bytes < self._free_space_bytes:
+            raise too_little(self._files, needed_bytes, reserve_bytes=self._free_space_bytes)
 
     def _count(self, size: int) -> None:
         self._written_since_sweep += size
@@ -440,6 +458,18 @@ class Objects:
             pass
         finally:
             os.close(held)
+
+
+def too_little(folder: Path, needed_bytes: int, *, reserve_bytes: int) -> NoSpace | TryLater:
+    """What to say where a folder's disk has too little room: wait for some, unless it would not do even if it were empty."""
+    disk = shutil.disk_usage(folder)
+    reason = (
+        f"{disk.free >> 20} MiB are free on the disk; {needed_bytes >> 20} MiB are needed beside a reserve of"
+        f" {reserve_bytes >> 20} MiB"
+    )
+    if needed_bytes and disk.total - needed_bytes < reserve_bytes:
+        return TryLater(f"{reason}, and it has {disk.total >> 20} MiB in all")
+    return NoSpace(reason, needed_bytes=needed_bytes)
 
 
 def _below(folder: Path) -> Iterator[Path]:

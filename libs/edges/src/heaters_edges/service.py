@@ -158,7 +158,6 @@ class Service:
             return f"NATS denies: {self._bus.denied}"
         if not self._bus.connected:
             return "not connected to NATS"
-        free = self.objects.free_bytes()
-        if free < self.settings.free_space_bytes:
-            return f"no space: {free >> 20} MiB free at the cache, {self.settings.free_space_bytes >> 20} MiB are kept in reserve"
+        if short := self.objects.no_space():
+            return f"no space: {short}"
         return None

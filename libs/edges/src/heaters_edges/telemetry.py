@@ -50,7 +50,7 @@ CACHE_EVICTIONS = Counter("heaters_cache_evictions", "Files that were put out of
 FREE_BYTES = Gauge(
     "heaters_free_space_bytes", "Free space at the node's cache when it was looked at last", registry=REGISTRY
 )
-NO_SPACE = Gauge("heaters_no_space", "1 while no work is taken because the disk is too full", registry=REGISTRY)
+NO_SPACE = Gauge("heaters_no_space", "1 while the disk is too full for work that came, or for any", registry=REGISTRY)
 WORKING = Gauge("heaters_working", "1 while a message is worked on", ["stage"], registry=REGISTRY)
 
 _propagator = TraceContextTextMapPropagator()

@@ -32,7 +32,6 @@ from heaters_downloader.core import (
     safe_title,
 )
 from heaters_downloader.sitebook import Sites
-from heaters_downloader.space import reserved
 from heaters_downloader.ytdlp import bring
 
 Request = Told[VideoRequested]
@@ -139,10 +138,10 @@ class Downloader:
             raise Gone(f"there is no object {key} in the bucket {bucket}")
         if found[0] > self.limits.bytes_max:
             raise TooLarge(f"{uri} has {found[0]} bytes, more than the limit of {self.limits.bytes_max}")
+        self.objects.require_space(found[0])
         with self.objects.desk() as desk:
             path = desk / "source"
-            with reserved(desk, 0, free_bytes=self.limits.free_bytes + found[0]):
-                await asyncio.to_thread(self.s3.of_bucket(bucket).get, key, path)
+            await asyncio.to_thread(self.s3.of_bucket(bucket).get, key, path)
             digest = await asyncio.to_thread(sha256_of_file, path)
             ours = source_key(told.video_id, digest, file_ending(key, None))
             here = ObjectRef(key=ours, bytes=path.stat().st_size, sha256=digest)

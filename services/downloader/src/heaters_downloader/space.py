@@ -1,5 +1,6 @@
 """Room on the disk, reserved before it is needed."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -7,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from heaters_downloader.core import NoSpace
+from heaters_edges.failure import NoSpace
+from heaters_edges.objects import too_little
 
 _STEP_BYTES = 16 * 1024**2
 
@@ -41,16 +43,18 @@ def reserved(folder: Path, needed_bytes: int, *, free_bytes: int) -> Iterator[Re
 
     Raises:
         NoSpace: there is not so much.
+        TryLater: nor would there be on the empty disk.
     """
-    free = shutil.disk_usage(folder).free
-    if free - needed_bytes < free_bytes:
-        raise NoSpace(
-            f"{free >> 20} MiB are free on the disk; {needed_bytes >> 20} MiB are needed beside a reserve of {free_bytes >> 20} MiB"
-        )
+    if shutil.disk_usage(folder).free - needed_bytes < free_bytes:
+        raise too_little(folder, needed_bytes, reserve_bytes=free_bytes)
     with tempfile.TemporaryFile(dir=folder) as file:
         if needed_bytes > 0:
             try:
                 os.posix_fallocate(file.fileno(), 0, needed_bytes)
             except OSError as error:
-                raise NoSpace(f"{needed_bytes >> 20} MiB could not be reserved: {error.strerror}") from error
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise NoSpace(
+                    f"{needed_bytes >> 20} MiB could not be reserved: {error.strerror}", needed_bytes=needed_bytes
+                ) from error
         yield Reservation(file.fileno(), needed_bytes)

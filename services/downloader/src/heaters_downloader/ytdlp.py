@@ -189,7 +189,7 @@ def download_page(
         if record.lost and not wishes.allow_quality_loss:
             raise QualityLost(f"{shown(url)} would lose {record.lost}")
         _remember(out_dir, found, chosen)
-        needed = _needed_bytes(chosen, found)
+        needed = min(_needed_bytes(chosen, found), limits.bytes_max)  # a guess; it is stopped there, whatever comes
         meter.total = needed or None
         with reserved(out_dir, _room(needed, chosen, out_dir), free_bytes=limits.free_bytes) as room:
             meter.room = room

@@ -1,6 +1,7 @@
 """What yt-dlp raises, in our words: for good, or for now, or only for some."""
 
 import contextlib
+import errno
 import re
 import socket
 import struct
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from heaters_edges.failure import NoSpace
 from yt_dlp.networking.exceptions import CertificateVerifyError, HTTPError, TransportError
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, UnsupportedError, YoutubeDLError
 
@@ -43,7 +45,7 @@ def told(url: str, guard: Guard, secrets: Sequence[str] = ()) -> Iterator[None]:
     """
     try:
         yield
-    except (Refused, TryLater):
+    except (Refused, TryLater, NoSpace):
         raise
     except (YoutubeDLError, OSError) as error:
         if guard.refusals:
@@ -72,6 +74,7 @@ def _is_of_ytdlp(error: BaseException) -> bool:
     return ours_or_its[-1:] == ["yt_dlp"]
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _CREDENTIALS = (
     "private",
     "log in",
@@ -102,8 +105,10 @@ def refusal(error: BaseException, url: str, secrets: Sequence[str] = ()) -> Exce
     causes = list(_causes(error))
     said = without_secrets(_plain(error), secrets)
     for cause in causes:
-        if isinstance(cause, Refused | TryLater):
+        if isinstance(cause, Refused | TryLater | NoSpace):
             return cause
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return NoSpace(f"the disk is full: {said}")
     for cause in causes:
         if isinstance(cause, HTTPError):
             wait_s = retry_after_s(cause.response.headers.get("Retry-After"), datetime.now(UTC))

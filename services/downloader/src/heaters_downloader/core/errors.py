@@ -100,9 +100,3 @@ class Throttled(TryLater):
     """The site does not want to be asked so often, or takes us for a robot: nobody should ask it for a while."""
 
     problem = "throttled"
-
-
-class NoSpace(TryLater):
-    """The disk has no room for it now."""
-
-    problem = "no_space"
