@@ -10,7 +10,7 @@ import pytest
 from av.error import err_check
 from av.packet import Packet
 from heaters_media import errors
-from heaters_media.errors import BadMedia, NotAVideo, NoVideoStream, TooLarge, Undecodable
+from heaters_media.errors import BadMedia, NotAVideo, NoVideoStream, TooLarge, Undecodable, UnsupportedColours
 from heaters_media.film import FilmKind, render_film
 from heaters_media.plan import Plan, plan
 from heaters_media.probe import AudioInfo, check_size, open_media, probe
@@ -50,6 +50,14 @@ def test_a_film_with_exif_in_its_pictures_is_read_and_upright(turn: int, tmp_pat
     seen = probe(path)
 
     assert (seen.rotation_deg, seen.display_width_px) == {0: (0, 64), 90: (270, 48), 180: (180, 64)}[turn]
+
+
+@pytest.mark.parametrize(("space", "named"), [("ycgco", "YCgCo"), ("ictcp", "ICtCp")])
+def test_a_colour_space_that_cannot_be_converted_is_refused_by_its_name(space: str, named: str, tmp_path: Path) -> None:
+    film = render_film(tmp_path / "film.mp4", FilmKind(frames=2, options={"colorspace": space}))
+
+    with pytest.raises(UnsupportedColours, match=f"the picture's colour space is {named}, which is not supported"):
+        probe(film)
 
 
 def test_the_header_of_a_film_without_a_frame_count_says_nothing(film: Callable[[str], Path]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from heaters_media.errors import NoVideoStream as NoVideoStream
     from heaters_media.errors import TooLarge as TooLarge
     from heaters_media.errors import Undecodable as Undecodable
+    from heaters_media.errors import UnsupportedColours as UnsupportedColours
     from heaters_media.export import Exported as Exported
     from heaters_media.export import ExportMismatch as ExportMismatch
     from heaters_media.frames import FramesPlan as FramesPlan
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "cut": "ExportPlan",
-    "errors": ("BadLedger BadMedia FrameCountMismatch NoTimestamps NoVideoStream NotAVideo TooLarge Undecodable"),
+    "errors": (
+        "BadLedger BadMedia FrameCountMismatch NoTimestamps NoVideoStream NotAVideo TooLarge Undecodable UnsupportedColours"
+    ),
     "export": "ExportMismatch Exported",
     "frames": "FramesPlan",
     "ledger": "AudioPackets FrameTable Packets",

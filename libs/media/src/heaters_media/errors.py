@@ -32,6 +32,10 @@ class Undecodable(BadMedia):
     """The data is damaged, or in a codec that cannot be read."""
 
 
+class UnsupportedColours(BadMedia):
+    """The picture's colour space is one that nothing here can convert."""
+
+
 class FrameCountMismatch(BadMedia):
     """A decode gave another number of frames than the plan counted."""
 

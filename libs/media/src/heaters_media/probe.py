@@ -19,9 +19,10 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from heaters_media.errors import BadMedia, NotAVideo, NoVideoStream, TooLarge, Undecodable
+from heaters_media.errors import BadMedia, NotAVideo, NoVideoStream, TooLarge, Undecodable, UnsupportedColours
 from heaters_media.orientation import orientation
 from heaters_media.readable import Readable
 
@@ -33,6 +34,19 @@ LONGEST_SIDE_PX = 8192
 LONGEST_DECODE_S = 10
 """CPU time that one packet may take; a frame of 8K takes a tenth of a second."""
 _MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE)
+
+_COLOUR_SPACES = {
+    8: "YCgCo",
+    10: "BT.2020 with constant luminance",
+    11: "Y'D'zD'x (SMPTE ST 2085)",
+    12: "a matrix that follows from its primaries",
+    13: "a matrix that follows from its primaries, with constant luminance",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-R",
+    17: "YCgCo-R",
+}
+"""Matrix coefficients (ITU-T H.273, table 4) that FFmpeg knows by name and its scaler cannot convert."""
 
 StreamT = TypeVar("StreamT", bound=Stream)
 
@@ -262,6 +276,7 @@ def probe(path: Readable) -> Probe:
         if first is None:
             raise Undecodable("not a single frame could be decoded")
         check_size(first.width, first.height)
+        _expect_convertible(first)
         rotation_deg, mirrored = orientation(first)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         width_px, height_px = display_size(first.width, first.height, aspect, rotation_deg)
@@ -295,6 +310,19 @@ def probe(path: Readable) -> Probe:
             bytes=path.stat().st_size,
             mirrored=mirrored,
         )
+
+
+def _expect_convertible(frame: VideoFrame) -> None:
+    """Refuse a picture whose colours cannot be brought into any other form: neither proxy nor tiny frames could be made."""
+    try:
+        VideoReformatter().reformat(frame, width=16, height=16, format="rgb24", threads=1)
+    except OSError as wrong:
+        if wrong.errno != errno.EOPNOTSUPP:
+            raise
+        space = _COLOUR_SPACES.get(int(frame.colorspace), f"number {int(frame.colorspace)} of ITU-T H.273")
+        raise UnsupportedColours(
+            f"the picture's colour space is {space}, which is not supported: bring it into BT.709 or BT.2020 before"
+        ) from None
 
 
 def display_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: int) -> tuple[int, int]:
