@@ -1,6 +1,7 @@
 """The page of a video, its facts and objects, clips by seconds, and changes by topic."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -47,6 +48,37 @@ async def test_a_page_of_many_clips_says_where_they_go_on(desk: Any, long: Any) 
     assert [fact["type"] for fact in facts["items"]] == ["video.planned", "segment.preprocessed"]
     assert facts["next"] == facts["items"][-1]["sequence"]
     assert (whole["clips_next"], whole["events_next"]) == (None, None)
+
+
+async def test_an_undo_and_a_redo_say_what_they_are_about(desk: Any, long: Any) -> None:
+    async def decide(path: str, body: dict[str, Any] | None = None) -> None:
+        answer = await desk.client.post(path, json=body or {}, headers={"Idempotency-Key": uuid4().hex})
+        assert answer.status_code == 200, answer.text
+
+    one, both = long.clip_id(0, 10), [str(long.clip_id(30, 60)), str(long.clip_id(60, 100))]
+    for path, body in (
+        (f"/api/clips/{one}/verdict", {"verdict": "skip"}),
+        (f"/api/videos/{long.video_id}/cuts", {"operation": "move", "frame": 60, "to": 64}),
+    ):
+        await decide(path, body)
+        await decide("/api/undo")
+        await decide("/api/redo")
+        await decide("/api/undo")
+    await decide("/api/selection/verdict", {"clips": both, "verdict": "archive"})
+    await decide("/api/undo")
+
+    facts = (await desk.client.get(f"/api/videos/{long.video_id}/facts", params={"limit": 500})).json()["items"]
+    whole = (await desk.client.get(f"/api/videos/{long.video_id}")).json()["events"]
+
+    turned = [(f["type"], f["note"], f["clip_id"]) for f in facts if f["type"].startswith("decision.")]
+    assert turned[:4] == [
+        ("decision.undone", "skip", str(one)),
+        ("decision.redone", "skip", str(one)),
+        ("decision.undone", "skip", str(one)),
+        ("decision.undone", "move cut 60 to 64", None),
+    ]
+    assert turned[-1] == ("decision.undone", "archive, 2 clips", None)
+    assert [(f["type"], f["note"], f["clip_id"]) for f in whole if f["type"].startswith("decision.")] == turned
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 import re
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
+from heaters_contracts.facts import DecisionRedone, DecisionUndone
+from heaters_contracts.ids import NIL
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from heaters_review_api.core.objects import objects_of
-from heaters_review_api.core.tables import Video
+from heaters_review_api.core.tables import Event, Video
 from heaters_review_api.core.times import stage_times, waiting_s
 from heaters_review_api.db.queries import ClipOfVideo
 from heaters_review_api.scores import THRESHOLD
@@ -21,6 +24,7 @@ from heaters_review_api.web.cursors import after_clip, after_video, read_video
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
 
+_REVERSALS = (DecisionUndone.TYPE, DecisionRedone.TYPE)
 _MOST_CLIPS = 20_000
 _ANY_FRAME = 2**31 - 1
 _MOST_PEAKS = 20_000
@@ -85,7 +89,7 @@ async def get_video(
         },
         waiting_s=waiting_s(page.events),
         failures_list=[views.failure_view(f) for f in page.failures],
-        events=[views.event_view(event) for event in page.events[:clips]],
+        events=await _told(desk, video_id, page.events[:clips]),
         events_next=page.events[clips - 1].sequence if len(page.events) > clips else None,
         objects=objects,
         bytes=sum(one.bytes for one in objects),
@@ -104,9 +108,14 @@ async def list_facts(
     await _found(desk, video_id)
     found = await desk.queries.events_after(video_id, after=after, limit=limit + 1)
     page = found[:limit]
-    return views.Facts(
-        items=[views.event_view(event) for event in page], next=page[-1].sequence if len(found) > limit else None
-    )
+    return views.Facts(items=await _told(desk, video_id, page), next=page[-1].sequence if len(found) > limit else None)
+
+
+async def _told(desk: Desk, video_id: UUID, events: Sequence[Event]) -> list[views.Event]:
+    """A history's events; of an undo or a redo, what it was about is asked for, for its own fact names no more than an id."""
+    reversals = {event.fact_id: event.cause for event in events if event.type in _REVERSALS and event.cause}
+    turned = await desk.queries.turned(video_id, list(set(reversals.values())))
+    return [views.event_view(event, turned.get(reversals.get(event.fact_id, NIL))) for event in events]
 
 
 @get("/api/videos/{video_id:uuid}/storyboard", guards=[ANYBODY], tags=["videos"])

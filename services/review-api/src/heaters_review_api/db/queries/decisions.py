@@ -1,6 +1,7 @@
 """Decisions: what was decided under which key, about which frames, and what is undone or redone next."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from heaters_contracts.fact import Lane
@@ -8,11 +9,29 @@ from sqlalchemy import func, select
 
 from heaters_review_api.core import tables as core
 from heaters_review_api.core.rules import Moved
+from heaters_review_api.core.states import Action
 from heaters_review_api.db import schema
 from heaters_review_api.db.queries.reads import Reads
 from heaters_review_api.db.rows import to_row
 
-_v, _d, _r, _s = schema.video.c, schema.decision.c, schema.reversal.c, schema.segment.c
+_v, _d, _r, _s, _e = schema.video.c, schema.decision.c, schema.reversal.c, schema.segment.c, schema.event.c
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What an undo or a redo was about, in one video.
+
+    Attributes:
+        action: what had been decided.
+        clips: how many clips of the video it is about; 0 for a change of cuts.
+        clip_id: the clip, where it is one.
+        note: what the history says of the decision's first fact, such as `remove 30`.
+    """
+
+    action: Action
+    clips: int
+    clip_id: UUID | None
+    note: str | None
 
 
 class DecisionReads(Reads):
@@ -95,6 +114,24 @@ class DecisionReads(Reads):
         )
         found = await self._all(query)
         return found[0][0] if found else None
+
+    async def turned(self, video_id: UUID, facts: Sequence[UUID]) -> dict[UUID, Turned]:
+        """What the decisions of a video were about that begin with these facts, by those."""
+        if not facts:
+            return {}
+        together = schema.decision.alias()
+        size = select(func.count(together.c.clip_id)).where(
+            together.c.decision_id == _d.decision_id, together.c.video_id == video_id
+        )
+        query = (
+            select(_d.fact_id, _d.action, size.scalar_subquery().label("clips"), _d.clip_id, _e.note)
+            .join_from(schema.decision, schema.event, _e.fact_id == _d.fact_id)
+            .where(_d.fact_id.in_(facts), _d.part == 0)
+        )
+        return {
+            row.fact_id: Turned(row.action, row.clips, row.clip_id if row.clips == 1 else None, row.note)
+            for row in await self._all(query)
+        }
 
     async def reversals(self, by: str, idempotency_key: str) -> list[core.Reversal]:
         """What a person has undone or redone under a key."""

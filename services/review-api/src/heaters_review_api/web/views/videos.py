@@ -9,6 +9,7 @@ from msgspec import Struct
 from heaters_review_api.core import tables as core
 from heaters_review_api.core.objects import Kept
 from heaters_review_api.core.states import ClipState, VideoState
+from heaters_review_api.db.queries.decisions import Turned
 from heaters_review_api.web.views.clips import Clip
 
 
@@ -237,8 +238,8 @@ def rejection_view(event: core.Event) -> Failure:
     )
 
 
-def event_view(event: core.Event) -> Event:
-    """An event's row, as it is shown."""
+def event_view(event: core.Event, turned: Turned | None = None) -> Event:
+    """An event's row, as it is shown; that of an undo or a redo with what it was about."""
     worked = (event.finished - event.started).total_seconds() if event.started and event.finished else None
     return Event(
         sequence=event.sequence,
@@ -246,9 +247,9 @@ def event_view(event: core.Event) -> Event:
         at=event.at,
         stage=event.stage,
         segment=event.segment_index,
-        clip_id=event.clip_id,
+        clip_id=turned.clip_id if turned else event.clip_id,
         by=event.by,
-        note=event.note,
+        note=_words_of(turned) if turned else event.note,
         attempt=event.attempt,
         seconds=worked,
         cpu_s=event.cpu_s,
@@ -257,6 +258,13 @@ def event_view(event: core.Event) -> Event:
         reused=event.reused,
         host=event.host,
     )
+
+
+def _words_of(turned: Turned) -> str:
+    words = turned.action.replace("_", " ")
+    if not turned.clips:
+        return f"{words} {(turned.note or '').partition(' ')[2]}".strip()
+    return f"{words}, {turned.clips} clips" if turned.clips > 1 else words
 
 
 def cut_view(cut: core.CutRow) -> Cut:
