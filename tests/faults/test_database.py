@@ -235,12 +235,12 @@ async def test_a_migration_that_is_killed_half_way_and_run_again_comes_to_the_sa
         process = migrating(review, half)
         await asyncio.to_thread(until_awaited)
         process.kill()
-        process.wait(10)
+        process.wait(60)
     for _ in range(kills - 1):
         process = migrating(review, half)
         await asyncio.sleep(dice.uniform(0.8, 2.5))
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
     killed = time.monotonic()
     codes = [await migrated(review, half)]

@@ -23,7 +23,7 @@ async def test_an_idle_worker_ends_at_once_and_keeps_no_message_to_itself(
 
     idle.process.send_signal(signal.SIGTERM)
     asked = await ask(bus)
-    code = await idle.ended(15)
+    code = await idle.ended()
     ended = time.monotonic()
     workers.start(HEATERS_ACK_WAIT_S=str(LONG_ACK_WAIT_S))
     await until_told(bus, asked.video_id, VideoDownloaded)
@@ -49,7 +49,7 @@ async def test_a_short_job_is_finished_before_its_worker_ends(
     await workers.until_at_work()
 
     worker.process.send_signal(signal.SIGTERM)
-    code = await worker.ended(30)
+    code = await worker.ended()
     await until_all_is_acknowledged(bus)
 
     assert code == 0
@@ -73,7 +73,7 @@ async def test_a_job_longer_than_the_grace_is_handed_over_at_once_and_its_attemp
     asked_to_end = time.monotonic()
     await until_told(bus, asked.video_id, VideoDownloaded, within_s=LONG_ACK_WAIT_S / 2)
     recovered_s = time.monotonic() - asked_to_end
-    code = await slow.ended(15)
+    code = await slow.ended()
     await until_all_is_acknowledged(bus)
 
     assert code == 0

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 Connection = psycopg.Connection[TupleRow]
 _OURS = "fault"
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 
 
 def plain(dsn: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 30.0
 
 
 def processes_of(folder: Path) -> list[str]:

@@ -104,11 +104,11 @@ class ReviewProcess:
         """As a power cut would."""
         if self._process:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
             self.kills += 1
 
-    async def died(self, within_s: float = 30) -> int:
+    async def died(self, within_s: float = 60) -> int:
         """Wait until it has ended by itself; returns its exit code, negative for the signal that ended it."""
         assert self._process is not None
         code = await asyncio.to_thread(self._process.wait, within_s)
@@ -119,7 +119,7 @@ class ReviewProcess:
         """As an operator would."""
         if self._process:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def log(self) -> str:
@@ -164,7 +164,7 @@ class ReviewProcess:
                 yield client
         finally:
             process.terminate()
-            code = await asyncio.wait_for(process.wait(), 20)
+            code = await asyncio.wait_for(process.wait(), 60)
         assert code == 0
 
     @asynccontextmanager

@@ -112,7 +112,7 @@ class Workers:
         """End all that run, as a power cut would."""
         for one in self.running:
             one.process.kill()
-            one.process.wait(10)
+            one.process.wait(60)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ async def facts_of(bus: Bus, video_id: UUID) -> list[Told[Fact]]:
     return told
 
 
-async def eventually(bus: Bus, video_id: UUID, type_: str, *, within_s: float = 15) -> Told[Fact]:
+async def eventually(bus: Bus, video_id: UUID, type_: str, *, within_s: float = 60) -> Told[Fact]:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         for told in await facts_of(bus, video_id):
@@ -113,7 +113,7 @@ async def count(bus: Bus, video_id: UUID, type_: str) -> int:
     return sum(type_ == told.fact.TYPE for told in await facts_of(bus, video_id))
 
 
-async def until(look: Callable[[], Awaitable[int]], wanted: int, *, within_s: float = 15) -> None:
+async def until(look: Callable[[], Awaitable[int]], wanted: int, *, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while (seen := await look()) != wanted:
         assert time.monotonic() < deadline, f"still {seen}, not {wanted}"
@@ -412,25 +412,27 @@ async def test_a_request_for_another_stage_or_a_lost_message_does_no_work(
 
 async def test_the_interactive_lane_goes_first(bus: Bus, objects: Objects, settings: Settings) -> None:
     order = []
-    begun = asyncio.Event()
+    begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
         order.append(told.lane)
         begun.set()
-        await asyncio.sleep(0.1)
+        await go_on.wait()
         return downloaded(told)
 
-    bulk = [requested() for _ in range(4)]
+    bulk = [requested() for _ in range(8)]
     urgent = requested(lane="interactive")
     for told in bulk:
         await bus.publish(told)
     async with worker(bus, objects, settings, handler):
         await begun.wait()
         await bus.publish(urgent)
+        go_on.set()
         for told in (*bulk, urgent):
             await eventually(bus, told.video_id, "video.downloaded")
 
-    assert order.index("interactive") <= 2  # at most the one in hand, and one that was taken before it came
+    # After the one in hand, and those few that were taken while it was on its way: a busy machine may be late to hear of it.
+    assert order.index("interactive") <= 4
 
 
 async def test_work_that_outlasts_the_grace_is_handed_back_at_once(
@@ -453,7 +455,7 @@ async def test_work_that_outlasts_the_grace_is_handed_back_at_once(
     second = Bus(settings, source="test")
     await second.connect()
     async with worker(second, objects, settings, quick):
-        answer = await eventually(second, asked.video_id, "video.downloaded", within_s=10)
+        answer = await eventually(second, asked.video_id, "video.downloaded", within_s=25)  # sooner than the ack wait
     await second.close()
 
     assert answer.work is not None
@@ -500,7 +502,7 @@ async def test_a_paused_stage_takes_nothing_until_it_is_resumed(bus: Bus, object
 async def test_a_burst_of_failures_lets_the_stage_rest_and_then_goes_on_with_nothing_lost(
     bus: Bus, objects: Objects, settings: Settings
 ) -> None:
-    settings = settings.model_copy(update={"burst_failures": 2, "burst_cooldown_s": 1.5})
+    settings = settings.model_copy(update={"burst_failures": 2, "burst_cooldown_s": 4.0})
     broken = True
 
     async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
@@ -549,16 +551,26 @@ async def test_a_stage_that_is_still_broken_after_its_rest_gives_one_message_up_
     for told in videos:
         await bus.publish(told)
 
-    async def failures() -> int:
-        return sum([await count(bus, told.video_id, "stage.failed") for told in videos])
+    async def told_in_order() -> list[str]:
+        told = [one for video in (NIL, *(one.video_id for one in videos)) for one in await bus.history(video)]
+        types = [
+            one.subject.removeprefix("heaters.").partition(".v")[0]
+            for one in sorted(told, key=lambda one: one.sequence)
+        ]
+        return [type_ for type_ in types if type_ in {"stage.paused", "stage.failed"}]
+
+    async def has_given_one_up() -> int:
+        return int("stage.failed" in await told_in_order())
 
     async with worker(bus, objects, settings, handler, work=replace(DOWNLOAD, attempts=1)):
-        await until(lambda: count(bus, NIL, "stage.paused"), 2)
-        await until(failures, 1)  # told after the pause
-        given_up = await failures()
+        await until(has_given_one_up, 1)
+        told = await told_in_order()
     await Pauses(bus).set("download", Pause(paused=False, sequence=await bus.last_sequence() + 1))
 
-    assert given_up == 1
+    # The first is kept, for it made the burst; of what fails after a rest one is given up, and the stage rests before the next.
+    rest, rest_again, given_up, *more = told[:4]
+    assert (rest, rest_again, given_up) == ("stage.paused", "stage.paused", "stage.failed")
+    assert more in ([], ["stage.paused"])
 
 
 async def test_a_full_disk_costs_no_attempt(bus: Bus, objects: Objects, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from heaters_edges.telemetry import REGISTRY
 
 async def run_for(maintenance: Maintenance, done: asyncio.Event) -> None:
     task = asyncio.create_task(maintenance.run())
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 60)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -59,9 +59,9 @@ def test_the_ledger_of_four_hours_is_small_and_loads_at_once(tmp_path: Path) -> 
     known = FrameTable(np.arange(frames, dtype=np.int64) * 512, Fraction(1, 12800), frames * 512)
     known.save(tmp_path / "table.npz")
 
-    began = time.perf_counter()
+    began = time.process_time()
     again = FrameTable.load(tmp_path / "table.npz")
-    took_ms = (time.perf_counter() - began) * 1000
+    took_ms = (time.process_time() - began) * 1000
 
     assert again == known
     assert (tmp_path / "table.npz").stat().st_size < 20_000

@@ -16,7 +16,7 @@ from heaters_downloader.core import (
 )
 from heaters_downloader.fetch import IsPage, fetch
 
-LIMITS = Limits(bytes_max=10_000_000, connect_s=2, read_s=2, redirects_max=4)
+LIMITS = Limits(bytes_max=10_000_000, connect_s=10, read_s=10, redirects_max=4)
 
 
 @pytest.fixture

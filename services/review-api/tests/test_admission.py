@@ -122,7 +122,7 @@ async def test_an_upload_that_does_not_say_how_long_it_is_does_not_fill_the_disk
 
 
 async def _eventually(desk: Any, video_id: Any) -> Any:
-    for _ in range(100):
+    for _ in range(1200):
         answer = await desk.client.get(f"/api/videos/{video_id}")
         if answer.status_code == 200:
             return answer.json()

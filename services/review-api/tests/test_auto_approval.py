@@ -40,7 +40,7 @@ async def clips(desk: Any, one: Any) -> dict[int, Any]:
 
 async def approved(desk: Any, one: Any, *starts: int) -> dict[int, Any]:
     """The clips, once those that begin so are approved by the rule."""
-    for _ in range(200):
+    for _ in range(1200):
         found = await clips(desk, one)
         if all(found[start]["decided_by"] == AUTO for start in starts):
             return found
@@ -67,7 +67,7 @@ async def test_what_fits_is_approved_by_a_named_actor_and_nothing_else_is(desk: 
         (80, "approve", AUTO),
     ]
     assert found[80]["state"] == "exporting"
-    for _ in range(100):
+    for _ in range(1200):
         audit = (await desk.client.get("/api/audit", params={"actor": AUTO, "limit": 100})).json()["items"]
         deeds = {deed["subject"]: deed for deed in audit}
         if f"/api/clips/{found[80]['id']}" in deeds:

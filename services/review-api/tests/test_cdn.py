@@ -109,7 +109,7 @@ def proxy(folder: Path, desk: str, port: int) -> Iterator[None]:
     config.write_text(NGINX.format(folder=folder, port=port, desk=urlsplit(desk).port, user=user))
     process = subprocess.Popen([tool("nginx"), "-e", str(folder / "error.log"), "-c", str(config)])
     try:
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
                 break
@@ -207,7 +207,8 @@ async def test_a_changed_address_opens_nothing_though_the_proxy_holds_the_clip(b
 
 
 async def test_an_address_whose_time_is_over_opens_nothing_though_the_proxy_held_the_clip(behind: Any) -> None:
-    address = await address_of(behind)
+    while int(parts(address := await address_of(behind))["until"]) - time.time() < EXPIRES_S - 1:  # noqa: ASYNC110 - a clock tells nobody
+        await asyncio.sleep(0.1)  # until one is given that is good for nearly all of that time
     held = [(await fetched(address)).headers["x-cache"] for _ in range(2)]
     until_s = int(parts(address)["until"])
 

@@ -76,7 +76,7 @@ async def test_a_rebuild_gives_back_every_row(desk: Any, second: Any, start: Any
     engine = make_engine(second)
 
     async with start(second) as replayed:
-        await replayed.application.passed.wait_for(desk.application.passed.sequence, timeout_s=20)
+        await replayed.application.passed.wait_for(desk.application.passed.sequence, timeout_s=60)
         with pytest.raises(ProjectorRuns):
             await rebuild(engine)
         from_stream = await replayed.rows()
@@ -97,7 +97,7 @@ async def test_two_replicas_share_one_projector(migrated: Any, start: Any, story
 
     async with start(migrated) as one, start(migrated) as other:
         await one.publish(film)
-        await other.application.passed.wait_for(one.application.passed.sequence, timeout_s=5)
+        await other.application.passed.wait_for(one.application.passed.sequence, timeout_s=60)
         shown = await other.client.get(f"/api/videos/{film.video_id}")
 
     assert shown.json()["state"] == "in_review"
@@ -132,7 +132,7 @@ async def test_what_nobody_can_read_is_kept_and_passed(desk: Any, story: Any, su
     await desk.publish(film)
 
     ack = await desk.application.bus.publish_raw(subject.format(film.video_id), {}, data)
-    await desk.application.passed.wait_for(ack.sequence, timeout_s=5)
+    await desk.application.passed.wait_for(ack.sequence, timeout_s=60)
 
     m = schema.message.c
     async with desk.application.engine.connect() as connection:
@@ -151,7 +151,7 @@ async def test_a_subject_that_only_looks_like_a_videos_does_not_count_for_its_ve
     await desk.publish(film)
 
     ack = await desk.application.bus.publish_raw(f"heaters.clip.skipped.v1.bulk.{film.video_id.hex}", {}, b"{}")
-    await desk.application.passed.wait_for(ack.sequence, timeout_s=5)
+    await desk.application.passed.wait_for(ack.sequence, timeout_s=60)
     answer = await desk.client.post(
         f"/api/clips/{film.clip_id(0, 30)}/verdict", json={"verdict": "skip"}, headers={"Idempotency-Key": "k"}
     )

@@ -14,7 +14,7 @@ from heaters_contracts.objects import ObjectRef
 
 
 async def shown(desk: Any, video_id: UUID | str) -> Any:
-    for _ in range(200):
+    for _ in range(1200):
         answer = await desk.client.get(f"/api/videos/{video_id}")
         if answer.status_code == 200:
             return answer.json()
@@ -61,7 +61,7 @@ async def test_a_duplicate_names_its_twin_and_is_worked_on_when_that_is_asked_fo
     fact = VideoDownloaded(source=source, title="Harbour again")
     again = tell(fact, video_id=one.video_id, lane="bulk", cause=requested.id, time=datetime.now(UTC))
     ack = await desk.application.bus.publish(again)
-    await desk.application.passed.wait_for(ack.sequence, timeout_s=20)
+    await desk.application.passed.wait_for(ack.sequence, timeout_s=60)
     worked_on = await shown(desk, one.video_id)
 
     assert (linked["state"], linked["twin"], linked["title"]) == ("linked", str(twin), "Harbour again")

@@ -176,7 +176,7 @@ async def test_a_backup_restored_elsewhere_comes_to_the_same_rows(
 
         await migrate_streams(there.settings)
         async with start(there.settings) as desk:
-            await desk.application.passed.wait_for(last, timeout_s=20)
+            await desk.application.passed.wait_for(last, timeout_s=60)
             restored = await desk.rows()
         (folder / "facts.jsonl.gz").write_bytes(b"changed")
         with pytest.raises(BadBackup, match="is not what was written"):
@@ -282,7 +282,7 @@ async def test_what_the_projector_passed_is_no_finding(
         await desk.publish(film)
         bus = desk.application.bus
         ack = await bus.publish_raw(f"heaters.clip.skipped.v1.bulk.{film.video_id.hex}", {}, b"{}")
-        await desk.application.passed.wait_for(ack.sequence, timeout_s=5)
+        await desk.application.passed.wait_for(ack.sequence, timeout_s=60)
         passed = await desk.application.desk.queries.unreadable()
         fsck = Fsck(bus, desk.application.engine, None, None, repair=False, deep=False)  # type: ignore[arg-type]  # as above
 

@@ -29,7 +29,7 @@ async def test_what_waits_for_each_stage_is_told_for_each_lane(desk: Any) -> Non
     wanted = [f'heaters_consumer_pending{{lane="{lane}",stage="{work.name}"}}' for work, lane in CONSUMERS]
 
     said = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not all(one in said for one in wanted):
             await asyncio.sleep(0.2)
             said = (await desk.client.get("/metrics")).text
@@ -71,12 +71,12 @@ async def test_statements_are_timed_and_slow_ones_told_by_their_text_alone(
                 await connection.execute(text("SELECT pg_sleep(0.25), :word"), {"word": "not-for-the-log"})
             said = (await desk.client.get("/metrics")).text
     slow = [record for record in caplog.records if record.message == "a query was slow"]
+    ours = [one.__dict__ for one in slow if one.__dict__["statement"].startswith("SELECT pg_sleep")]
 
     assert "heaters_query_seconds_count" in said
     assert re.search(r"^heaters_slow_queries_total [1-9]", said, re.M)
-    assert [one.__dict__["statement"].startswith("SELECT pg_sleep") for one in slow] == [True]
     assert "not-for-the-log" not in str([one.__dict__ for one in slow])
-    assert slow[0].__dict__["seconds"] >= 0.25
+    assert [one["seconds"] >= 0.25 for one in ours] == [True]
 
 
 async def test_a_measurement_points_to_its_trace(desk: Any) -> None:

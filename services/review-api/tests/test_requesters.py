@@ -172,7 +172,7 @@ async def told_desk(apart: Settings, start: Callable[[Settings], Any], ear: Ear)
 
 
 async def eventually(look: Callable[[], Any]) -> Any:
-    for _ in range(300):
+    for _ in range(1200):
         if found := look():
             return found
         await asyncio.sleep(0.05)
@@ -282,7 +282,7 @@ async def _asked(desk: Any, story: Any, callback: str) -> tuple[UUID, Any]:
 
 
 async def _ended(desk: Any, video: UUID) -> Any:
-    for _ in range(200):
+    for _ in range(1200):
         async with desk.application.engine.connect() as connection:
             found = (await connection.execute(select(webhook).where(webhook.c.video_id == video))).one_or_none()
         if found is not None and found.ended_at is not None:
@@ -315,7 +315,7 @@ async def test_the_contract_is_shown_without_anything_from_elsewhere(desk: Any) 
 async def test_the_one_file_client_asks_follows_and_waits(desk: Any, story: Any) -> None:
     base = str(desk.client.base_url)
     token = desk.client.headers["authorization"].removeprefix("Bearer ")
-    heaters = Heaters(base, token, timeout_s=20)
+    heaters = Heaters(base, token, timeout_s=60)
     source = f"https://films.example/{uuid4()}"
 
     would = await asyncio.to_thread(heaters.ask, source, dry_run=True, tags=["sea"])
@@ -324,7 +324,7 @@ async def test_the_one_file_client_asks_follows_and_waits(desk: Any, story: Any)
     one.ready([50])
     one.told = one.told[1:]
     await desk.publish(one)
-    arrived = await asyncio.to_thread(heaters.wait, asked["video_id"], within_s=20, pause_s=0.1)
+    arrived = await asyncio.to_thread(heaters.wait, asked["video_id"], within_s=60, pause_s=0.1)
     first = await asyncio.to_thread(lambda: next(iter(heaters.follow(asked["video_id"], after=0))))
 
     assert (would["status"], asked["status"]) == ("requested", "requested")

@@ -391,7 +391,7 @@ async def test_a_model_is_asked_for_completed_and_chosen_all_at_once(desk: Any, 
 
 async def asks(desk: Any, film: Any, strategy: str) -> list[Any]:
     """Facts that ask for a strategy's embeddings of a film, as soon as the sweep has told them."""
-    for _ in range(200):
+    for _ in range(600):
         stored = await desk.application.bus.history(film.video_id)
         found = [decode(one.subject, one.headers, one.data) for one in stored if ".embedding_requested." in one.subject]
         found = [

@@ -14,6 +14,7 @@ from heaters_local.parts import upload_in_parts
 from heaters_media.film import FilmKind, render_film
 from heaters_review_api.core.uploads import Parts, container_of, divided
 from heaters_review_api.settings import Settings
+from sqlalchemy import text
 
 MIB = 1024**2
 PART = 5 * MIB
@@ -173,6 +174,9 @@ async def test_uploads_that_nobody_goes_on_with_are_swept_and_others_stay(
         store.begin_parts(unknown_key, content_type="video/mp4")
         await asyncio.sleep(2.1)
         fresh = await begun(desk, big_film)
+        async with desk.application.engine.begin() as connection:
+            goes_on = "UPDATE app.upload_session SET touched_at = now() + interval '1 minute' WHERE id = :id"
+            await connection.execute(text(goes_on), {"id": fresh["id"]})
 
         dropped = await desk.application.desk.uploads.sweep()
 
