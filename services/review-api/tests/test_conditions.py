@@ -38,7 +38,7 @@ async def test_the_tag_of_a_video_and_of_its_clips_is_the_version_that_a_decisio
 async def test_a_decision_on_an_older_version_is_refused_with_what_changed_and_by_whom(desk: Any, film: Any) -> None:
     app = desk.application
     seen = (await desk.client.get(f"/api/videos/{film.video_id}")).headers["etag"]
-    ben = Decisions(app.bus, app.desk.queries, app.passed, timeout_s=10, cut_distance_frames=6)
+    ben = Decisions(app.bus, app.desk.queries, app.passed, timeout_s=60, cut_distance_frames=6)
     made = await ben.decide(film.clip_id(120, 250), "archive", by="ben", idempotency_key="k")
     await ben.change_cuts(film.video_id, "add", 60, by="ben", idempotency_key="c")
     turned = await ben.undo(by="ben", idempotency_key="u")

@@ -72,7 +72,7 @@ async def test_what_two_reviewers_do_at_once_is_what_a_replay_gives(
     await desk.publish(film)
     queries, video = app.desk.queries, film.video_id
     people = {
-        f"{name}-{uuid4().hex}": Decisions(app.bus, queries, app.passed, timeout_s=10, cut_distance_frames=2)
+        f"{name}-{uuid4().hex}": Decisions(app.bus, queries, app.passed, timeout_s=60, cut_distance_frames=2)
         for name in ("ana", "ben")
     }
 
@@ -81,7 +81,7 @@ async def test_what_two_reviewers_do_at_once_is_what_a_replay_gives(
             await step(made, queries, by, video, *one)
 
     await asyncio.gather(*(work(by, made, steps[n::2]) for n, (by, made) in enumerate(people.items())))
-    await app.passed.wait_for(await app.bus.last_sequence(), timeout_s=10)
+    await app.passed.wait_for(await app.bus.last_sequence(), timeout_s=60)
 
     async with app.engine.connect() as connection:
         live = (await rows.load(connection, [video]))[video]

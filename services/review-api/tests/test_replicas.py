@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from heaters_edges.ending import end
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.locks import PROJECTION, LockLost, held
 from heaters_review_api.db.passed import Passed, listen
@@ -119,8 +120,7 @@ async def test_who_projects_is_not_told_less_than_it_has_written(migrated: Any) 
 
     listening = asyncio.create_task(listen(engine, passed))
     await asyncio.wait_for(passed.told.wait(), 30)
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    await end([listening])
     await engine.dispose()
 
     assert passed.sequence == written

@@ -65,7 +65,7 @@ async def other(desk: Any, story: Any) -> Any:
 async def ben(desk: Any) -> Decisions:
     """Somebody else, at another replica."""
     app = desk.application
-    return Decisions(app.bus, app.desk.queries, app.passed, timeout_s=10, cut_distance_frames=6)
+    return Decisions(app.bus, app.desk.queries, app.passed, timeout_s=60, cut_distance_frames=6)
 
 
 class Dies:
@@ -146,7 +146,7 @@ async def test_a_group_that_a_crash_broke_off_is_completed_by_its_key(
     key = uuid4().hex
     app = desk.application
     clips = [film.clip_id(0, 30), other.clip_id(0, 50)]
-    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=10)
+    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=60)
 
     with pytest.raises(BusError):
         await dying.group(clips, by="local", idempotency_key=key)
@@ -160,7 +160,7 @@ async def test_a_group_that_a_crash_broke_off_is_completed_by_its_key(
 
 async def test_what_a_crash_left_without_an_order_is_ordered_by_whoever_comes_by(desk: Any, film: Any) -> None:
     app = desk.application
-    dying = Decisions(Dies(app.bus, 1), app.desk.queries, app.passed, timeout_s=10)
+    dying = Decisions(Dies(app.bus, 1), app.desk.queries, app.passed, timeout_s=60)
     with pytest.raises(BusError):
         await dying.group([film.clip_id(0, 30)], by="ana", idempotency_key="k", beside="next")
     orders: Orders = app.desk.decisions.orders
@@ -182,7 +182,7 @@ async def test_a_video_that_cannot_be_ordered_keeps_no_other_waiting(desk: Any, 
         odd.detected(segment, [50], planned)
     await desk.publish(odd)
     for one, end in ((odd, 50), (film, 30)):
-        dying = Decisions(Dies(app.bus, 1), app.desk.queries, app.passed, timeout_s=10)
+        dying = Decisions(Dies(app.bus, 1), app.desk.queries, app.passed, timeout_s=60)
         with suppress(BusError, Refused):
             await dying.group([one.clip_id(0, end)], by="ana", idempotency_key=f"k{end}", beside="next")
 
@@ -204,7 +204,7 @@ async def test_a_group_that_is_undone_while_its_orders_are_told_leaves_nothing_t
 ) -> None:
     """Those that were told are taken back, and those that come too late change nothing, now and for ever."""
     app, both = desk.application, [film.clip_id(0, 30), film.clip_id(30, 120)]
-    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=10)
+    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=60)
     with suppress(BusError):
         await dying.group(both, by="local", idempotency_key=uuid4().hex)
     lacking = await app.desk.queries.without_order(film.video_id)
@@ -218,7 +218,7 @@ async def test_a_group_that_is_undone_while_its_orders_are_told_leaves_nothing_t
         for fact, one in zip(late, lacking, strict=True)
     ]
     for one in told:
-        await app.passed.wait_for((await app.bus.publish(one)).sequence, timeout_s=10)
+        await app.passed.wait_for((await app.bus.publish(one)).sequence, timeout_s=60)
     ordered = await app.desk.decisions.orders.complete(film.video_id)
 
     assert undone.status_code == 200, undone.text
@@ -247,7 +247,7 @@ async def test_a_selection_that_a_crash_broke_off_is_completed_by_its_key(
     key = uuid4().hex
     app = desk.application
     clips = [film.clip_id(0, 30), film.clip_id(120, 250), other.clip_id(50, 300)]
-    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=10)
+    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=60)
 
     with pytest.raises(BusError):
         await dying.decide_all(clips, "skip", by="local", idempotency_key=key)
@@ -280,7 +280,7 @@ async def test_a_selection_in_which_somebody_was_faster_decides_the_rest_and_nam
     mine, hers = film.clip_id(0, 30), film.clip_id(30, 120)
     app = desk.application
     faster = partial(ben.decide, hers, "skip", by="ben", idempotency_key=uuid4().hex)
-    slower = Decisions(Overtaken(app.bus, faster), app.desk.queries, app.passed, timeout_s=10)
+    slower = Decisions(Overtaken(app.bus, faster), app.desk.queries, app.passed, timeout_s=60)
 
     made = await slower.decide_all([mine, hers], "skip", by="local", idempotency_key=uuid4().hex)
 
@@ -295,7 +295,7 @@ async def test_a_selection_in_which_somebody_was_faster_everywhere_is_refused(
     hers = film.clip_id(0, 30)
     app = desk.application
     faster = partial(ben.decide, hers, "skip", by="ben", idempotency_key=uuid4().hex)
-    slower = Decisions(Overtaken(app.bus, faster), app.desk.queries, app.passed, timeout_s=10)
+    slower = Decisions(Overtaken(app.bus, faster), app.desk.queries, app.passed, timeout_s=60)
 
     with pytest.raises(Refused, match="skipped by ben already"):
         await slower.decide_all([hers], "skip", by="local", idempotency_key=uuid4().hex)
@@ -309,7 +309,7 @@ async def test_a_selection_that_is_undone_while_it_is_told_decides_no_more(
     first, second, third = film.clip_id(0, 30), film.clip_id(30, 120), other.clip_id(0, 50)
     key, app = uuid4().hex, desk.application
     undo = partial(ben.undo, by="local", idempotency_key=uuid4().hex)
-    slow = Decisions(Overtaken(app.bus, undo, after=1), app.desk.queries, app.passed, timeout_s=10)
+    slow = Decisions(Overtaken(app.bus, undo, after=1), app.desk.queries, app.passed, timeout_s=60)
 
     made = await slow.decide_all([first, second, third], "skip", by="local", idempotency_key=key)
     again = await ben.decide_all([first, second, third], "skip", by="local", idempotency_key=key)
@@ -330,7 +330,7 @@ async def test_a_group_says_which_clip_somebody_else_has_put_elsewhere_while_it_
     mine, taken = film.clip_id(0, 30), other.clip_id(0, 50)
     app = desk.application
     faster = partial(ben.group, [taken, other.clip_id(50, 300)], by="ben", idempotency_key=uuid4().hex)
-    slow = Decisions(Overtaken(app.bus, faster, after=1), app.desk.queries, app.passed, timeout_s=10)
+    slow = Decisions(Overtaken(app.bus, faster, after=1), app.desk.queries, app.passed, timeout_s=60)
 
     with pytest.raises(Refused, match="frames 0 to 49 was put into another group meanwhile") as refused:
         await slow.group([mine, taken], by="local", idempotency_key=uuid4().hex)
@@ -562,7 +562,7 @@ async def test_an_undo_that_a_crash_broke_off_is_completed_by_its_key(
     app = desk.application
     clips = [film.clip_id(0, 30), other.clip_id(0, 50)]
     await post(desk, "/api/selection/verdict", {"clips": [str(c) for c in clips], "verdict": "skip"})
-    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=10)
+    dying = Decisions(Dies(app.bus, facts), app.desk.queries, app.passed, timeout_s=60)
 
     with pytest.raises(BusError):
         await dying.undo(by="local", idempotency_key=key)

@@ -342,7 +342,7 @@ class Worker:
             log.warning("handed back unfinished", extra=fields)
             raise
         finally:
-            heartbeat.cancel()
+            await end([heartbeat])
             telemetry.WORKING.labels(work.name).set(0)
             telemetry.JOBS.labels(work.name, inbox.lane, outcome).inc()
             telemetry.JOB_SECONDS.labels(work.name, inbox.lane).observe(time.monotonic() - begun, telemetry.exemplar())

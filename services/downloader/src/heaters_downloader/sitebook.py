@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from uuid import uuid4
 
+from heaters_edges.ending import end
 from heaters_edges.failure import Busy, Unavailable
 from heaters_edges.register import Shared
 
@@ -50,7 +51,7 @@ class Sites:
         else:
             await self._change(host, lambda site: succeed(site, holder))
         finally:
-            alive.cancel()
+            await end([alive])
 
     async def _enter(self, host: str, holder: str) -> None:
         def decide(known: bytes | None) -> tuple[bytes | None, Wait | None]:

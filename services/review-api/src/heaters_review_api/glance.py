@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+from heaters_edges.ending import end
 from sqlalchemy.exc import SQLAlchemyError
 
 T = TypeVar("T")
@@ -55,9 +56,9 @@ class Glance(Generic[T]):
         finally:
             self._watchers -= 1
             if self._watchers == 0 and self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
+                looking, self._looking = self._looking, None
                 self._seen = None  # whoever comes next is not shown what was so long ago
+                await end([looking])
 
     async def _keep_looking(self) -> None:
         while not self._closing.is_set():

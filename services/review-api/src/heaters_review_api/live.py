@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from heaters_edges.bus import Progress
+from heaters_edges.ending import end
 from heaters_edges.telemetry import REGISTRY
 from prometheus_client import Histogram
 from sqlalchemy.exc import SQLAlchemyError
@@ -136,8 +137,8 @@ class Changes:
         finally:
             self._watchers -= 1
             if self._watchers == 0 and self._reader is not None:
-                self._reader.cancel()
-                self._reader = None
+                reader, self._reader = self._reader, None
+                await end([reader])
 
     def _begin(self) -> None:
         self._changes.clear()
