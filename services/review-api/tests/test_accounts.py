@@ -9,11 +9,15 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from database_faults import locked
+from heaters_edges.ending import end
+from heaters_review_api.accounts.audit import Audit, Deed
 from heaters_review_api.accounts.first import make_keeper
 from heaters_review_api.accounts.limits import Limit
 from heaters_review_api.accounts.principals import Role
 from heaters_review_api.accounts.secrets import hash_password
 from heaters_review_api.accounts.store import Taken
+from heaters_review_api.db.engine import make_engine
 from sqlalchemy import text
 
 PASSWORD = "correct horse battery"
@@ -248,6 +252,25 @@ async def test_a_deed_that_names_what_cannot_be_stored_takes_no_other_out_of_the
         await asyncio.sleep(0.05)
 
     assert subjects == {f"/api/stages/{mine}/resume", f"/api/stages/{mine}\ufffd/resume"}
+
+
+async def test_a_deed_that_is_just_being_written_is_written_before_the_service_ends(migrated: Any) -> None:
+    engine, mine = make_engine(migrated), uuid4().hex
+    audit = Audit(engine)
+    running = asyncio.create_task(audit.run())
+
+    with locked(migrated.database_url.get_secret_value(), "LOCK TABLE app.audit") as until_awaited:
+        audit.put_down(Deed(actor=mine, via="token", address="127.0.0.1", action="a", subject="s", outcome=200))
+        await asyncio.to_thread(until_awaited)
+        ending = asyncio.create_task(end([running]))
+        await asyncio.sleep(0.2)
+        ended_early = running.done()
+    await ending
+    written = await audit.entries(before=None, actor=mine, limit=1)
+    await engine.dispose()
+
+    assert not ended_early
+    assert [entry.deed.action for entry in written] == ["a"]
 
 
 async def test_every_deed_is_in_the_log_and_signs_of_life_and_searches_are_not(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -68,10 +68,10 @@ class Audit:
                 try:
                     await asyncio.sleep(_GATHER_S)
                 finally:
-                    await asyncio.shield(self._write([first, *self._taken()]))
+                    await _whole(self._write([first, *self._taken()]))
         finally:
             if rest := self._taken():
-                await asyncio.shield(self._write(rest))
+                await _whole(self._write(rest))
 
     def _taken(self) -> list[Deed]:
         taken: list[Deed] = []
@@ -105,6 +105,16 @@ class Audit:
                 Entry(r.id, r.at, Deed(r.actor, r.via, r.address, r.action, r.subject, r.outcome, r.detail))
                 for r in rows
             ]
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Do something to its end, and be cancelled only then: what nobody waits for would outlive the pool whose connection it has."""
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await working
+        raise
 
 
 def _tell(deed: Deed) -> None:
