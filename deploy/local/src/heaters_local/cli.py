@@ -35,6 +35,7 @@ from heaters_local.parts import Lost
 from heaters_local.resolve import NoSuchId
 from heaters_local.servers import ServerNotReady
 from heaters_local.submit import NotThere, Rejected
+from heaters_local.terminal import harmless
 from heaters_local.watch import Stalled, VideoFailed
 
 __all__ = ["main"]
@@ -66,7 +67,7 @@ class _Told(click.Group):
         try:
             return super().invoke(ctx)
         except _TOLD as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(harmless(str(error))) from error
 
 
 @click.group(cls=_Told, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

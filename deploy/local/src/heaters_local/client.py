@@ -76,7 +76,7 @@ class Api:
         here = httpx.URL(self.url).host in {"127.0.0.1", "localhost", "::1"}
         self._http = httpx.Client(
             base_url=self.url,
-            headers={"authorization": f"Bearer {token}"},
+            headers={"authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(150, connect=5),
             trust_env=not here,
         )

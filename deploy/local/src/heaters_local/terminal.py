@@ -1,19 +1,20 @@
 """What the commands share: the option that names the folder, the console, and a whole that is up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
+from rich.segment import Segment
 
 from heaters_local.launch import Launched, StartedNothing
 from heaters_local.show import part_line, parts_table
 from heaters_local.state import AlreadyRunning, Home, PartState, Phase, State
 
-__all__ = ["console", "home_option", "said", "show_until", "started", "table_option"]
+__all__ = ["complain", "console", "harmless", "home_option", "said", "show_until", "started", "table_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,16 +44,46 @@ def table_option(command: Command) -> Command:
     )(command)
 
 
+_DRIVES = {
+    code: ""
+    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\n\t"
+}
+"""What drives a terminal, or turns the order of what is read."""
+
+
+def harmless(text: str) -> str:
+    """A text of others, which may come from any site, without what would drive the terminal that shows it."""
+    return text.translate(_DRIVES)
+
+
+class _Console(Console):
+    """Shows texts as they stand: nothing in them is markup or an emoji, and nothing drives the terminal."""
+
+    def __init__(self, *, width: int | None = None) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, width=width)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of something; rich's own control codes are segments of their kind, and stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(harmless(segment.text), segment.style)
+
+
 def console() -> Console:
     """Where commands write."""
-    found = Console(highlight=False)
+    found = _Console()
     # A log or a pipe has no width of its own; a table that is cut there is of no use.
-    return found if found.is_terminal else Console(highlight=False, width=120)
+    return found if found.is_terminal else _Console(width=120)
 
 
 def said(target: Console, text: str) -> None:
-    """Print text as it is: no markup, no wrapping, so that an address stays in one piece."""
-    target.print(text, soft_wrap=True, markup=False)
+    """Print text without wrapping it, so that an address stays in one piece."""
+    target.print(text, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Say on stderr what went wrong with one of several things; the command goes on."""
+    click.echo(f"Error: {harmless(text)}", err=True)
 
 
 def show_until(target: Console, launched: Launched, *, phase: Phase | None) -> State:

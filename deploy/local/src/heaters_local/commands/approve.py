@@ -7,7 +7,7 @@ import click
 from heaters_local.client import Api, ApiError
 from heaters_local.resolve import NoSuchId, ids_to_approve
 from heaters_local.state import Home
-from heaters_local.terminal import console, home_option, said
+from heaters_local.terminal import complain, console, home_option, said
 
 
 @click.command()
@@ -29,13 +29,13 @@ def approve(home: Home, names: tuple[str, ...], everything: bool) -> None:
             try:
                 wanted += ids_to_approve(api, name)
             except NoSuchId as error:
-                click.echo(f"Error: {error}", err=True)
+                complain(str(error))
                 failed = True
         for clip_id in dict.fromkeys(wanted):
             try:
                 clip = api.approve(clip_id)["clip"]
             except ApiError as error:
-                click.echo(f"Error: {clip_id}: {error}", err=True)
+                complain(f"{clip_id}: {error}")
                 failed = True
                 continue
             said(out, f"{clip['id']}  frames {clip['start']}-{clip['end']}  {clip['state']}")

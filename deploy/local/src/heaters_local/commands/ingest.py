@@ -7,7 +7,7 @@ import click
 from heaters_local.client import Api, ApiError
 from heaters_local.state import Home
 from heaters_local.submit import NotThere, Rejected, submit
-from heaters_local.terminal import console, home_option, said
+from heaters_local.terminal import complain, console, home_option, said
 from heaters_local.views import Admission
 from heaters_local.watch import Stalled, VideoFailed, follow, in_review, watch
 
@@ -111,7 +111,7 @@ def ingest(
             try:
                 answer = submit(api, out, video, lane=lane, options=options, request_id=request_id, dry_run=dry_run)
             except (NotThere, Rejected, ApiError) as error:
-                click.echo(f"Error: {video}: {error}", err=True)
+                complain(f"{video}: {error}")
                 failed = True
                 continue
             again = " (was asked for before)" if answer["status"] == "duplicate" else ""
@@ -121,7 +121,7 @@ def ingest(
             try:
                 watch(out, follow(api, video_id, until=in_review, patience_s=patience_s))
             except (VideoFailed, Stalled) as error:
-                click.echo(f"Error: {video_id}: {error}", err=True)
+                complain(f"{video_id}: {error}")
                 failed = True
     if failed:
         sys.exit(1)

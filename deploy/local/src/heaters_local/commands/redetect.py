@@ -7,7 +7,7 @@ import click
 from heaters_local.client import Api, ApiError
 from heaters_local.select import Selection, chosen, selection_options
 from heaters_local.state import Home
-from heaters_local.terminal import console, home_option, said
+from heaters_local.terminal import complain, console, home_option, said
 
 
 @click.command()
@@ -30,7 +30,7 @@ def redetect(home: Home, selection: Selection, detector: str) -> None:
             try:
                 done = api.replay(video, "scenes", force=False, detector=detector)
             except ApiError as error:
-                click.echo(f"Error: {video}: {error}", err=True)
+                complain(f"{video}: {error}")
                 failed = True
                 continue
             said(out, f"{video}  {done['messages']} segments asked for again with {detector}")

@@ -1,0 +1,89 @@
+"""What others wrote is shown as it stands: nothing in it is taken for markup, and nothing drives the terminal that shows it."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from heaters_local.cli import heaters
+
+WORDS = "[youtube] abc: [/b] gone :warning: \x1b]0;mine\x07\u202e."
+SHOWN = "[youtube] abc: [/b] gone :warning: ]0;mine."
+ID = "0b5e4a0e-0000-4000-8000-000000000000"
+FAILURE = {"id": ID, "video_id": ID, "stage": "download", "reason": WORDS, "failure_class": "bug", "attempts": 1}
+CLIP = {"id": ID, "video_id": ID, "start": 0, "end": 9, "state": "embedded", "tags": [WORDS]}
+EVENT = {"segment": None, "clip_id": None, "seconds": None, "at": "2026-01-01T00:00:00Z", "type": "stage.failed"}
+VIDEO = {"id": ID, "title": WORDS, "events": [{**EVENT, "by": None, "note": WORDS}]}
+STAGE = {"stage": "download", "service": "downloader", "paused": True, "reason": WORDS}
+FOUND = {"model": "m", "strategy": "s", "threshold": 0.9, "looked": 1, "histogram": [], "groups": [{"clips": [CLIP]}]}
+ACCOUNT = {"login": WORDS, "name": WORDS, "roles": [], "signs_in": "", "disabled": False, "locked": False}
+ANSWERS: dict[str, Any] = {
+    "/api/failures": {"items": [FAILURE]},
+    f"/api/videos/{ID}": VIDEO,
+    "/api/search": {"items": [{"clip": CLIP, "similarity": 0.5, "rank": None}], "how": "exact"},
+    "/api/stages": {"items": [STAGE]},
+    "/api/search/duplicates": FOUND,
+    "/api/accounts": {"items": [ACCOUNT]},
+}
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Answers with such words."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = ANSWERS.get(self.path.partition("?")[0])
+            body = json.dumps({"title": "No", "detail": WORDS} if said is None else said).encode()
+            known = self.headers.get("authorization") == "Bearer word"
+            self.send_response(401 if not known else 404 if said is None else 200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setenv("HEATERS_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HEATERS_TOKEN", "word")
+    yield
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_without_a_token_the_api_says_that_it_does_not_know_us(api: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEATERS_TOKEN")
+
+    ended = CliRunner().invoke(heaters, ["failed"])
+
+    assert (ended.exit_code, "HEATERS_TOKEN is wrong" in ended.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["failed"],
+        ["story", ID],
+        ["search", "--words", "x"],
+        ["stages"],
+        ["duplicates"],
+        ["user", "list"],
+        ["replay", ID, "--from", "scenes"],
+        ["approve", ID.replace("0b", "1b")],
+    ],
+)
+def test_what_others_wrote_is_shown_as_it_stands(api: None, words: list[str]) -> None:
+    ended = CliRunner().invoke(heaters, words)
+
+    assert ended.exception is None or isinstance(ended.exception, SystemExit)
+    assert SHOWN in " ".join(ended.output.split())
