@@ -1,4 +1,4 @@
-"""What others wrote is shown as it stands: nothing in it is taken for markup, and nothing drives the terminal that shows it."""
+"""What others wrote is shown as it stands: nothing in it is taken for markup, and nothing drives the terminal that shows it. One refusal is one."""
 
 import http.server
 import json
@@ -24,6 +24,7 @@ ANSWERS: dict[str, Any] = {
     "/api/failures": {"items": [FAILURE]},
     f"/api/videos/{ID}": VIDEO,
     "/api/search": {"items": [{"clip": CLIP, "similarity": 0.5, "rank": None}], "how": "exact"},
+    f"/api/failures/{ID}/retry": {},
     "/api/stages": {"items": [STAGE]},
     "/api/search/duplicates": FOUND,
     "/api/accounts": {"items": [ACCOUNT]},
@@ -67,6 +68,16 @@ def test_without_a_token_the_api_says_that_it_does_not_know_us(api: None, monkey
     ended = CliRunner().invoke(heaters, ["failed"])
 
     assert (ended.exit_code, "HEATERS_TOKEN is wrong" in ended.output) == (1, True)
+
+
+def test_a_failure_that_is_settled_already_keeps_no_other_from_being_settled(api: None) -> None:
+    settled, open_ = ID.replace("0b", "1b"), ID
+
+    ended = CliRunner().invoke(heaters, ["failed", "retry", settled, open_])
+
+    assert ended.exit_code == 1
+    assert f"asked for again: {open_}" in ended.output
+    assert f"Error: {settled}: No: " in ended.output
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,45 @@ async def test_a_command_that_was_broken_off_goes_on_with_the_next_part(
     assert not first.exists()
 
 
+async def test_a_command_that_was_broken_off_right_after_a_parts_last_byte_goes_on(
+    desk: Any, address: str, exported: Any, tmp_path: Path
+) -> None:
+    one = await exported(SPANS)
+    wish = {"video": str(one.video_id), "limit": 2}
+    part = await desk.client.get("/api/exports/clips.csv", params=wish)
+    (tmp_path / "clips-00000.csv.part").write_bytes(part.content)
+    state = {
+        "wish": {"format": "csv", "files": False, **wish},
+        "cursor": part.headers["x-heaters-this"],
+        "etag": part.headers["etag"],
+        "as_of": part.headers["x-heaters-as-of"],
+    }
+    (tmp_path / ".heaters-export.json").write_text(json.dumps(state))
+
+    made = await asyncio.to_thread(fetch, address, tmp_path, "csv", one, limit=2)
+
+    assert made.clips == 3
+    with made.files[0].open(newline="") as file:
+        assert [int(row["start_frame"]) for row in csv.DictReader(file)] == [0, 50, 200]
+
+
+async def test_a_command_that_was_broken_off_while_it_took_the_parts_away_finds_the_whole(
+    address: str, exported: Any, tmp_path: Path
+) -> None:
+    one = await exported(SPANS)
+    made = await asyncio.to_thread(fetch, address, tmp_path, "csv", one, limit=2)
+    whole = made.files[0].read_bytes()
+    state = json.loads((tmp_path / ".heaters-export.json").read_text())
+    parts = {"parts": ["clips-00000.csv", "clips-00001.csv"]}
+    (tmp_path / "clips-00001.csv").write_text("the last part, not yet taken away")
+    (tmp_path / ".heaters-export.json").write_text(json.dumps({**state, **parts}))
+
+    again = await asyncio.to_thread(fetch, address, tmp_path, "csv", one, limit=2)
+
+    assert again.files == made.files
+    assert again.files[0].read_bytes() == whole
+
+
 async def test_what_leaves_a_selection_while_it_is_fetched_is_named_in_the_manifest(
     desk: Any, address: str, exported: Any, tmp_path: Path
 ) -> None:

@@ -6,7 +6,8 @@ A `manifest.json` beside the parts says of what selection they are, and which cl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -180,7 +181,10 @@ def _part(api: Api, folder: Path, name: str, wish: Mapping[str, Any], state: _St
     has = unfinished.stat().st_size if unfinished.exists() and state.etag else 0
     headers = {"Range": f"bytes={has}-", "If-Range": state.etag or ""} if has else {}
     params = {**wish, **({"cursor": state.cursor} if state.cursor else {})}
-    with api.stream(f"/api/exports/clips.{name}", params=params, headers=headers) as answer:
+    with (
+        _anew_if_beyond_its_end(unfinished),
+        api.stream(f"/api/exports/clips.{name}", params=params, headers=headers) as answer,
+    ):
         # From here on this very part can be asked for again, though clips be exported meanwhile.
         state.cursor, state.etag = answer.headers["x-heaters-this"], answer.headers["etag"]
         state.as_of = answer.headers["x-heaters-as-of"]
@@ -189,6 +193,18 @@ def _part(api: Api, folder: Path, name: str, wish: Mapping[str, Any], state: _St
         done = unfinished.with_suffix("")
         unfinished.replace(done)
         return done, answer.headers.get("x-heaters-next"), int(answer.headers["x-heaters-clips"])
+
+
+@contextmanager
+def _anew_if_beyond_its_end(unfinished: Path) -> Iterator[None]:
+    """Where nothing of a part is left to fetch (a command was broken off right after its last byte), fetch it anew."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        unfinished.unlink()
+        raise Unreachable(f"there is no more of {unfinished.name}") from error
 
 
 def _save(answer: httpx.Response, unfinished: Path) -> None:
@@ -257,6 +273,8 @@ def _join(whole: Path, parts: list[Path], *, header: bool) -> Path:
     """One file of several, the first line of the later ones being left out where it is a header."""
     if parts == [whole]:
         return whole
+    if whole.exists() and not all(part.exists() for part in parts):
+        return whole  # a command was broken off while it took the parts away, which it does once the whole is there
     beside = whole.with_name(f"{whole.name}.part")
     with beside.open("wb") as out:
         for number, part in enumerate(parts):

@@ -1,16 +1,18 @@
 """`heaters failed`: what was given up, and what to do about it."""
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from heaters_local.client import Api
+from heaters_local.client import Api, ApiError
 from heaters_local.resolve import failure_id
 from heaters_local.state import Home
-from heaters_local.terminal import console, home_option, said
+from heaters_local.terminal import complain, console, home_option, said
 from heaters_local.views import Failure
 
 
@@ -63,11 +65,8 @@ def show(home: Home, failure: str) -> None:
 @_home_option
 def retry(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
     """Give what failed to its stage again."""
-    out = console()
     with Api.of(home) as api:
-        for wanted in _chosen(api, failures, everything, stage):
-            api.retry(wanted)
-            said(out, f"asked for again: {wanted}")
+        _each(_chosen(api, failures, everything, stage), api.retry, "asked for again")
 
 
 @failed.command()
@@ -77,11 +76,23 @@ def retry(home: Home, failures: tuple[str, ...], everything: bool, stage: str | 
 @_home_option
 def discard(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
     """Wait for what failed no more: it leaves the list, and stays undone."""
-    out = console()
     with Api.of(home) as api:
-        for wanted in _chosen(api, failures, everything, stage):
-            api.discard(wanted)
-            said(out, f"discarded: {wanted}")
+        _each(_chosen(api, failures, everything, stage), api.discard, "discarded")
+
+
+def _each(failures: list[str], settle: Callable[[str], None], done: str) -> None:
+    """Settle failures one by one; one that is refused, as one that somebody else has settled, keeps no other."""
+    out, refused = console(), False
+    for failure in failures:
+        try:
+            settle(failure)
+        except ApiError as error:
+            complain(f"{failure}: {error}")
+            refused = True
+            continue
+        said(out, f"{done}: {failure}")
+    if refused:
+        sys.exit(1)
 
 
 def _chosen(api: Api, names: tuple[str, ...], everything: bool, stage: str | None) -> list[str]:
