@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -510,6 +511,20 @@ def test_too_little_room_for_a_job_is_shown_until_there_is_enough(folder: Folder
         said.append((objects.no_space(), REGISTRY.get_sample_value("heaters_no_space")))
 
     assert said == [(f"{2 * free} are needed", 1), (None, 0), ("None are needed", 1)]
+
+
+def test_several_workers_of_a_node_forget_a_video_at_once(folder: FolderStore, tmp_path: Path) -> None:
+    workers = [node(folder, tmp_path) for _ in range(2)]
+    files = tmp_path / "node" / "objects" / "videos" / "v"
+
+    for _ in range(40):
+        for number in range(30):
+            (files / str(number)).mkdir(parents=True)
+            (files / str(number) / "file").touch()
+        with ThreadPoolExecutor(2) as pool:
+            gone = list(pool.map(lambda one: one.forget("videos/v/"), workers))
+        assert sum(gone) == 30
+        assert not files.exists()
 
 
 async def test_what_is_forgotten_is_fetched_again_and_its_neighbours_are_not(

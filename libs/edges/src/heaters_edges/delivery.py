@@ -177,7 +177,13 @@ class Worker:
     async def _hear_of_erasures(self) -> None:
         """Forget what this node has of videos that are erased."""
         async for video_id in self._bus.erasures():
-            await asyncio.to_thread(self._objects.forget_video, video_id)
+            try:
+                await asyncio.to_thread(self._objects.forget_video, video_id)
+            except OSError as problem:  # the next one must be heard all the same
+                log.warning(
+                    "files of an erased video stay in the cache until they are put out",
+                    extra={"video": str(video_id), "reason": reason_of(problem)},
+                )
 
     async def _require_not_erased(self, told: Told[Fact]) -> None:
         if await self._bus.erased_after(told.video_id, told.sequence):

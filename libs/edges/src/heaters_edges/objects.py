@@ -421,7 +421,8 @@ class Objects:
         """Put an object, or all below a prefix that ends in a slash, out of the cache; returns how many files. Readers keep theirs."""
         gone = 0
         folder = self._files / prefix
-        for path in list(folder.rglob("*")) if folder.is_dir() else [folder]:
+        # Every worker of the node does so when a video is erased, all of them at once.
+        for path in _below(folder) if folder.is_dir() else [folder]:
             with suppress(FileNotFoundError, IsADirectoryError):
                 path.unlink()
                 gone += 1
