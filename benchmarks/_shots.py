@@ -89,7 +89,8 @@ class Made:
 
 
 CUTS = ("hard", "dissolve 8", "dissolve 16", "dissolve 32", "fade black", "fade white")
-NO_CUTS = ("flash", "whip pan", "freeze")
+_DISTURBED_FRAMES = {"flash": 2, "whip pan": 10, "freeze": 12}
+NO_CUTS = tuple(_DISTURBED_FRAMES)
 
 
 def made_film(pieces: Sequence[Frames], seed: int) -> Made:
@@ -110,7 +111,8 @@ def made_film(pieces: Sequence[Frames], seed: int) -> Made:
         if kind in NO_CUTS:
             middle = len(piece) // 2
             done = sum(map(len, rows))
-            events += [("hard", done, done + 1), (kind, done + middle - 8, done + middle + 14)]
+            # Only what is disturbed: pieces of films have changes of their own nearby.
+            events += [("hard", done, done + 1), (kind, done + middle, done + middle + _DISTURBED_FRAMES[kind])]
             rows.append(_disturbed(piece, kind, rng))
             continue
         before = rows.pop()
@@ -149,13 +151,14 @@ def _disturbed(piece: npt.NDArray[np.float64], kind: str, rng: np.random.Generat
     middle = len(piece) // 2
     changed = piece.copy()
     if kind == "flash":
-        changed[middle : middle + 2] = 0.2 * changed[middle : middle + 2] + 0.8 * 255
+        end = middle + _DISTURBED_FRAMES[kind]
+        changed[middle:end] = 0.2 * changed[middle:end] + 0.8 * 255
     if kind == "whip pan":
-        for n in range(10):
-            moved = np.roll(changed[middle + n], int(48 * (n + 1) / 10), axis=1)
+        for n in range(frames := _DISTURBED_FRAMES[kind]):
+            moved = np.roll(changed[middle + n], int(48 * (n + 1) / frames), axis=1)
             changed[middle + n] = sum(np.roll(moved, k, axis=1) for k in range(-4, 5)) / 9
     if kind == "freeze":
-        changed[middle : middle + 12] = changed[middle]
+        changed[middle : middle + _DISTURBED_FRAMES[kind]] = changed[middle]
     return changed
 
 
