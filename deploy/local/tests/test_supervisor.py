@@ -8,7 +8,8 @@ import httpx
 import psutil
 import pytest
 from heaters_local.launch import Launched, StartedNothing
-from heaters_local.state import AlreadyRunning, PartState, Phase
+from heaters_local.state import AlreadyRunning, Home, PartState, Phase
+from small_disk import small_disk
 
 
 def part(home, name):
@@ -20,6 +21,13 @@ def wait_for(condition, timeout_s=60):
     while not condition():
         assert time.monotonic() < deadline_s, "it did not happen in time"
         time.sleep(0.05)
+
+
+def is_ready(port):
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_everything_is_ready_when_it_says_so_and_only_its_owner_may_read_the_state(home, table, launched):
@@ -101,6 +109,24 @@ def test_a_server_that_is_killed_comes_back_at_its_address(home, table, launched
     assert part(home, "nats").port == before.port
     assert part(home, "nats").last_exit_code == -signal.SIGKILL
     assert home.last().urls == state.urls
+
+
+def test_what_runs_goes_on_while_the_disk_is_full(table, tmp_path):
+    with small_disk(tmp_path / "small", size_mib=4) as disk:
+        home = Home(disk.folder / "home")
+        supervisor = Launched(home, table=table("steady"))
+        try:
+            state = supervisor.until_ready()
+            killed = part(home, "steady-1").pid
+            disk.fill()
+            psutil.Process(killed).kill()
+            wait_for(lambda: is_ready(state.ports["steady-1"]), timeout_s=30)
+            disk.empty()
+            wait_for(lambda: part(home, "steady-1").restarts == 1 and part(home, "steady-1").state == PartState.READY)
+
+            assert part(home, "steady-1").pid != killed
+        finally:
+            supervisor.stop()
 
 
 def test_a_stop_leaves_no_process_not_even_a_stubborn_ones_child(home, table, launched, gone):

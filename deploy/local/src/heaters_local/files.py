@@ -10,9 +10,13 @@ def write_private(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        output.write(text)
-    beside.replace(file)
+    try:
+        with os.fdopen(descriptor, "w") as output:
+            output.write(text)
+        beside.replace(file)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def kept_secret(file: Path) -> str:

@@ -144,7 +144,7 @@ class Supervisor:
         except asyncio.CancelledError:
             await asyncio.wait({start})  # a thread cannot be cancelled, and what it starts must be seen to be stopped
             raise
-        except ServerNotReady as error:
+        except (ServerNotReady, OSError) as error:
             raise StartFailed(str(error)) from error
         part.state, part.pid, part.port, part.note = PartState.READY, server.pid, server.port, ""
         self._show()
@@ -191,7 +191,10 @@ class Supervisor:
         self._state.ports[instance.name] = port
         if instance.row.name == "review-api":
             self._state.urls["review"] = f"http://{HOST}:{port}"
-        self._home.remember_ports(self._state.ports)
+        try:
+            self._home.remember_ports(self._state.ports)
+        except OSError as error:
+            _log.warning("cannot write down the ports reason=%s", error)
         return port
 
     # Services, and what runs once
@@ -314,8 +317,16 @@ class Supervisor:
 
     def _show(self) -> None:
         text = self._state.to_json()
-        if text != self._written:
+        if text == self._written:
+            return
+        try:
             self._home.write(self._state)
+        except OSError as error:
+            if not self._written:
+                raise
+            # A full disk is no reason to stop what runs. Every look at a service tries again.
+            _log.warning("cannot write down what runs reason=%s", error)
+        else:
             self._written = text
 
 
