@@ -2,6 +2,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -173,6 +174,28 @@ def test_a_second_supervisor_is_refused(home, table, launched):
 
     with pytest.raises(AlreadyRunning):
         Launched(home, table=table("steady"))
+
+
+def test_those_who_ask_what_runs_keep_nothing_from_starting(home):
+    asked = threading.Event()
+
+    def ask():
+        while not asked.is_set():
+            home.is_held()
+
+    with home.held():
+        pass
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for one in askers:
+        one.start()
+    try:
+        for _ in range(200):
+            with home.held():
+                assert home.path.is_dir()
+    finally:
+        asked.set()
+        for one in askers:
+            one.join()
 
 
 def test_a_stop_in_the_middle_of_the_start_is_clean(home, table, gone):
