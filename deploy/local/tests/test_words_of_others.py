@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,34 @@ def test_without_a_token_the_api_says_that_it_does_not_know_us(api: None, monkey
     ended = CliRunner().invoke(heaters, ["failed"])
 
     assert (ended.exit_code, "HEATERS_TOKEN is wrong" in ended.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("HEATERS_URL", "http://[::1"), ("HEATERS_URL", "http://a:b"), ("HEATERS_TOKEN", "w\u00f6rd")]
+)
+def test_an_address_or_token_that_is_none_is_told(
+    api: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    ended = CliRunner().invoke(heaters, ["failed"])
+
+    assert ended.output.startswith("Error: HEATERS_URL or HEATERS_TOKEN is not usable: ")
+    assert ended.exit_code == 1
+
+
+def test_a_name_that_no_file_can_have_keeps_no_other_from_being_asked_for(api: None) -> None:
+    ended = CliRunner().invoke(heaters, ["ingest", "x" * 300, "https://a.test/v"])
+
+    assert ended.exit_code == 1
+    assert f"{'x' * 200} cannot be read: File name too long" in ended.output
+    assert "Error: https://a.test/v: No: " in ended.output
+
+
+def test_the_doctor_looks_at_a_folder_that_is_yet_to_be_made(api: None, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(heaters, ["doctor", "--home", str(tmp_path / "a" / "b" / "c")])
+
+    assert f"MiB free at {tmp_path}" in ended.output
 
 
 def test_a_failure_that_is_settled_already_keeps_no_other_from_being_settled(api: None) -> None:

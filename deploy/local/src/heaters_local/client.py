@@ -90,7 +90,10 @@ class Api:
         """
         url = os.environ.get("HEATERS_URL")
         if url:
-            return cls(url, os.environ.get("HEATERS_TOKEN", ""))
+            try:
+                return cls(url, os.environ.get("HEATERS_TOKEN", ""))
+            except (httpx.InvalidURL, ValueError) as error:
+                raise NothingRunning(f"HEATERS_URL or HEATERS_TOKEN is not usable: {error}") from error
         state = home.running()
         if state is None:
             last = home.last()

@@ -32,12 +32,16 @@ def check(what: str) -> None:
     if _kind(what) != "path":
         return
     file = Path(what)
-    if file.is_dir():
-        raise NotThere(f"{what} is a folder: name the files in it")
-    if not file.is_file():
-        raise NotThere(f"there is no file {what} (an address begins with http://, https:// or s3://)")
-    if file.stat().st_size == 0:
-        raise NotThere(f"{what} is empty")
+    try:
+        if file.is_dir():
+            raise NotThere(f"{what} is a folder: name the files in it")
+        if not file.is_file():
+            raise NotThere(f"there is no file {what} (an address begins with http://, https:// or s3://)")
+        with file.open("rb") as readable:
+            if not readable.read(1):
+                raise NotThere(f"{what} is empty")
+    except OSError as error:
+        raise NotThere(f"{what[:200]} cannot be read: {error.strerror}") from error
 
 
 def submit(

@@ -36,7 +36,7 @@ def doctor(home: Home) -> None:
 def _here(home: Home) -> list[Diagnosis]:
     """What can be seen on this machine."""
     found: list[Diagnosis] = []
-    folder = home.path if home.path.exists() else home.path.parent
+    folder = next(folder for folder in (home.path, *home.path.parents) if folder.exists())
     free = shutil.disk_usage(folder).free
     room = f"{free >> 20} MiB free at {folder}"
     found.append(_said("room", free >= _ROOM_BYTES, room, f"make room: below {_ROOM_BYTES >> 20} MiB no work is taken"))

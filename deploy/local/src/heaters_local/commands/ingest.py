@@ -5,6 +5,7 @@ import sys
 import click
 
 from heaters_local.client import Api, ApiError
+from heaters_local.parts import Lost
 from heaters_local.state import Home
 from heaters_local.submit import NotThere, Rejected, submit
 from heaters_local.terminal import complain, console, home_option, said
@@ -110,7 +111,7 @@ def ingest(
         for video in videos:
             try:
                 answer = submit(api, out, video, lane=lane, options=options, request_id=request_id, dry_run=dry_run)
-            except (NotThere, Rejected, ApiError) as error:
+            except (Lost, NotThere, Rejected, ApiError) as error:
                 complain(f"{video}: {error}")
                 failed = True
                 continue
