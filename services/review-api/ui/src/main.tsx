@@ -15,6 +15,8 @@ import { load } from "./state/me";
 import { followLinks, go } from "./state/route";
 import { say } from "./state/toasts";
 
+const AGAIN_MS = 3000;
+
 // The token has done its work: the cookie is set. It shall not stay in the address or the history.
 const here = new URL(location.href);
 if (here.searchParams.has("token")) {
@@ -22,13 +24,21 @@ if (here.searchParams.has("token")) {
   go(here.pathname + here.search, { replace: true });
 }
 
+/** Ask who sits here, until that is known: what was decided in their name waits for it. */
+function begin(): void {
+  load().catch((error: unknown) => {
+    if (error instanceof SignedOut) location.assign("/");
+    else {
+      say("failed", error instanceof Error ? error.message : String(error));
+      setTimeout(begin, AGAIN_MS);
+    }
+  });
+}
+
 followLinks();
 addEventListener("keydown", onKey);
 watch();
-load().catch((error: unknown) => {
-  if (error instanceof SignedOut) location.assign("/");
-  else say("failed", error instanceof Error ? error.message : String(error));
-});
+begin();
 
 const root = document.getElementById("root");
 if (root) render(<App />, root);

@@ -133,6 +133,79 @@ describe("what was decided is sent in order, under one key each, until it is ans
     expect(undo.kind === "refused" && undo.problem.message).toContain("nothing to undo");
   });
 
+  test("an undo takes back what it was pressed for, after a reload too", async () => {
+    const keeper = shelf();
+    const before = new Outbox(keeper, "box", () => {}, (wish) => (wish.path === "/undo" ? new Promise(() => {}) : Promise.resolve({ decision: "d-1" })));
+    const verdict = before.put("/verdict", { verdict: "skip" }, "skip");
+    before.put("/undo", {}, "undo", { of: verdict.key });
+    await verdict.outcome;
+    before.put("/undo", {}, "undo", { of: verdict.key });
+
+    const bodies: Record<string, unknown>[] = [];
+    const again = new Outbox(keeper, "box", () => {}, async (wish) => void bodies.push(wish.body));
+    await vi.waitFor(() => expect(again.count.value).toBe(0));
+
+    expect(bodies).toEqual([{ decision: "d-1" }, { decision: "d-1" }]);
+  });
+
+  test("an undo of what was refused takes back nothing else after a reload", async () => {
+    const keeper = shelf();
+    keeper.setItem("box", JSON.stringify([{ key: "u", path: "/undo", body: {}, of: "refused-before", label: "undo" }]));
+    const sent: string[] = [];
+    const told: string[] = [];
+
+    const box = new Outbox(keeper, "box", (_, outcome) => void told.push(outcome.kind), async (wish) => void sent.push(wish.path));
+    await vi.waitFor(() => expect(box.count.value).toBe(0));
+
+    expect([sent, told]).toEqual([[], ["refused"]]);
+  });
+
+  test("what another one left behind is sent first, and once", async () => {
+    const sent: string[] = [];
+    let who: string | null = null;
+    const box = new Outbox(shelf(), "box", () => {}, async (wish) => void sent.push(wish.path), () => who);
+    const left = { key: "k", path: "/left", body: {}, by: "ada", label: "left" };
+    box.adopt([left]);
+    box.adopt([left]);
+
+    who = "ada";
+    await box.put("/own", {}, "own").outcome;
+
+    expect(sent).toEqual(["/left", "/own"]);
+  });
+
+  test("what was decided before it was known who sits here is theirs", async () => {
+    const keeper = shelf();
+    const sent: string[] = [];
+    let who: string | null = null;
+    const box = new Outbox(keeper, "box", () => {}, () => new Promise(() => {}), () => who);
+    box.put("/a", {}, "a");
+    who = "ada";
+    box.nudge();
+
+    new Outbox(keeper, "box", () => {}, async (wish) => void sent.push(wish.path), () => "bo").nudge();
+    await Promise.resolve();
+
+    expect(sent).toEqual([]);
+  });
+
+  test("a fault of the server after a long time without a connection refuses nothing", async () => {
+    vi.useFakeTimers();
+    let tries = 0;
+    const box = new Outbox(shelf(), "box", () => {}, async () => {
+      tries += 1;
+      if (tries < 9) throw new Unreachable("no network");
+      if (tries < 13) throw new Refused(500, { detail: "The tables are locked." });
+      return {};
+    });
+    const { outcome } = box.put("/a", {}, "a");
+
+    await vi.advanceTimersByTimeAsync(120_000);
+
+    expect([(await outcome).kind, tries]).toEqual(["done", 13]);
+    vi.useRealTimers();
+  });
+
   test("after a reload the same is sent under the same key", async () => {
     const keeper = shelf();
     const never = new Outbox(keeper, "box", () => {}, () => new Promise(() => {}));

@@ -35,6 +35,16 @@ export type Sender = (wish: Wish) => Promise<unknown>;
 
 const overHttp: Sender = (wish) => send("POST", wish.path, wish.body, wish.key, { priority: "high" });
 
+/** The wishes in what was kept; what is none is left out. */
+export function wishesIn(kept: () => string | null): Wish[] {
+  try {
+    const found: unknown = JSON.parse(kept() ?? "[]");
+    return Array.isArray(found) ? (found as Wish[]).filter((wish) => typeof wish?.key === "string" && typeof wish.path === "string" && typeof wish.body === "object") : [];
+  } catch {
+    return [];
+  }
+}
+
 export class Outbox {
   readonly #count = signal(0);
   readonly #trouble = signal<string | null>(null);
@@ -42,7 +52,6 @@ export class Outbox {
   #wishes: Wish[] = [];
   readonly #waiting = new Map<string, (outcome: Outcome<never>) => void>();
   readonly #decisions = new Map<string, string>();
-  readonly #refused = new Set<string>();
   readonly #keeper: Keeper;
   readonly #name: string;
   readonly #send: Sender;
@@ -51,6 +60,7 @@ export class Outbox {
   readonly #flying = new Set<string>();
   readonly #faults = new Map<string, number>();
   #tries = 0;
+  #told = 0;
   #pausing: ReturnType<typeof setTimeout> | null = null;
 
   /**
@@ -68,7 +78,7 @@ export class Outbox {
     this.#send = sender;
     this.#onOrphan = onOrphan;
     this.#who = who;
-    this.#wishes = this.#read();
+    this.#wishes = wishesIn(() => this.#keeper.getItem(this.#name));
     this.#recount();
     this.#pump();
   }
@@ -76,6 +86,11 @@ export class Outbox {
   /** How many wait for an answer. */
   get count(): ReadonlySignal<number> {
     return this.#count;
+  }
+
+  /** How many were ever taken in: what was asked for before the last one is old. */
+  get told(): number {
+    return this.#told;
   }
 
   /** Why they wait, while they do. */
@@ -90,7 +105,9 @@ export class Outbox {
 
   /** Take something in; it is sent after all that was taken in before and is about the same video, or about no certain one. */
   put<T>(path: string, body: Record<string, unknown>, label: string, more: { of?: string | undefined; video?: string | undefined } = {}): { key: string; outcome: Promise<Outcome<T>> } {
-    const wish: Wish = { key: newKey(), path, body, label, by: this.#who(), ...more };
+    const decision = more.of ? this.#decisions.get(more.of) : undefined;
+    const wish: Wish = { key: newKey(), path, body: decision ? { ...body, decision } : body, label, by: this.#who(), ...more };
+    this.#told += 1;
     this.#wishes.push(wish);
     this.#keep();
     const outcome = new Promise<Outcome<T>>((resolve) => this.#waiting.set(wish.key, resolve as (outcome: Outcome<never>) => void));
@@ -98,10 +115,22 @@ export class Outbox {
     return { key: wish.key, outcome };
   }
 
+  /** Take in what another one has left behind; it was decided before what waits here. */
+  adopt(wishes: readonly Wish[]): void {
+    const fresh = wishes.filter((wish) => !this.#wishes.some((other) => other.key === wish.key));
+    if (!fresh.length) return;
+    this.#wishes = [...fresh, ...this.#wishes];
+    this.#keep();
+    this.#pump();
+  }
+
   /** Something has changed: try again at once. */
   nudge(): void {
     this.#signedOut.value = false;
-    this.#recount();
+    // What was decided before it was known who sits here is theirs.
+    const who = this.#who();
+    for (const wish of this.#wishes) wish.by ??= who;
+    this.#keep();
     this.#go();
   }
 
@@ -125,12 +154,12 @@ export class Outbox {
     this.#flying.add(wish.key);
     try {
       // Without a decision of its own the server would turn round another one.
-      if (wish.of && this.#refused.has(wish.of)) throw new Refused(409, { detail: "What this was to take back was refused itself: there is nothing to undo." });
-      const decision = wish.of ? this.#decisions.get(wish.of) : undefined;
-      const answer = await this.#send(decision ? { ...wish, body: { ...wish.body, decision } } : wish);
+      if (wish.of && !wish.body["decision"]) throw new Refused(409, { detail: "What this was to take back was refused itself: there is nothing to undo." });
+      const answer = await this.#send(wish);
       this.#settle(wish, { kind: "done", answer: answer as never });
     } catch (error) {
-      const faults = (this.#faults.get(wish.key) ?? 0) + 1;
+      // A connection that is lost is no fault of what is sent, however often.
+      const faults = (this.#faults.get(wish.key) ?? 0) + (error instanceof Refused ? 1 : 0);
       this.#faults.set(wish.key, faults);
       if (error instanceof Refused && (error.status < 500 || faults >= MOST_TRIES_OF_A_FAULT)) {
         this.#settle(wish, { kind: "refused", problem: error });
@@ -150,10 +179,13 @@ export class Outbox {
     this.#tries = 0;
     this.#faults.delete(wish.key);
     this.#wishes = this.#wishes.filter((other) => other !== wish);
+    const decision = outcome.kind === "done" ? (outcome.answer as { decision?: string } | undefined)?.decision : undefined;
+    if (decision) {
+      this.#decisions.set(wish.key, decision);
+      // Kept with what takes it back: a reload would forget which one that means.
+      for (const other of this.#wishes) if (other.of === wish.key) other.body = { ...other.body, decision };
+    }
     this.#keep();
-    if (outcome.kind === "refused") this.#refused.add(wish.key);
-    const said = outcome.kind === "done" ? (outcome.answer as { decision?: string } | undefined) : undefined;
-    if (said?.decision) this.#decisions.set(wish.key, said.decision);
     const waiting = this.#waiting.get(wish.key);
     this.#waiting.delete(wish.key);
     if (waiting) waiting(outcome);
@@ -170,15 +202,6 @@ export class Outbox {
     if (this.#pausing) clearTimeout(this.#pausing);
     this.#pausing = null;
     this.#pump();
-  }
-
-  #read(): Wish[] {
-    try {
-      const kept: unknown = JSON.parse(this.#keeper.getItem(this.#name) ?? "[]");
-      return Array.isArray(kept) ? (kept as Wish[]).filter((wish) => typeof wish?.key === "string" && typeof wish.path === "string") : [];
-    } catch {
-      return [];
-    }
   }
 
   #keep(): void {

@@ -1,7 +1,7 @@
 // The one outbox of this page, and what everybody sees of it.
 
 import { address, get } from "../api/client";
-import { Outbox, type Outcome } from "../api/outbox";
+import { Outbox, wishesIn, type Outcome, type Wish } from "../api/outbox";
 import { me } from "./me";
 import { setBusy } from "../lib/hurry";
 import { say } from "./toasts";
@@ -10,15 +10,16 @@ import { live, onLive, reconnect } from "./live";
 const TAB = "heaters.tab";
 const PREFIX = "heaters.outbox.";
 const ALIVE_MS = 5000;
+/** The timers of a tab that nobody looks at run once a minute. */
+const GONE_MS = 70_000;
 
-/** A name that a reload keeps and another tab does not share. */
+/** A name that a reload keeps, and no other tab shares: one that is duplicated begins with a copy of what this one keeps, so it lies there only
+ * from the end of a page to the beginning of the next. */
 function tabName(): string {
   try {
-    let name = sessionStorage.getItem(TAB);
-    if (!name) {
-      name = Math.random().toString(36).slice(2);
-      sessionStorage.setItem(TAB, name);
-    }
+    const name = sessionStorage.getItem(TAB) ?? Math.random().toString(36).slice(2);
+    sessionStorage.removeItem(TAB);
+    addEventListener("pagehide", () => sessionStorage.setItem(TAB, name));
     return name;
   } catch {
     return "tab";
@@ -27,25 +28,22 @@ function tabName(): string {
 
 const name = tabName();
 
-/** What a tab left behind that is gone for good is sent by this one. */
-function adopt(): void {
+/** What tabs left behind that are gone for good: it is sent by this one. */
+function left(): Wish[] {
+  const found: Wish[] = [];
   try {
     for (const key of Object.keys(localStorage)) {
       if (!key.startsWith(PREFIX) || key === PREFIX + name || key.endsWith(".alive")) continue;
-      const alive = Number(localStorage.getItem(`${key}.alive`) ?? 0);
-      if (Date.now() - alive < 3 * ALIVE_MS) continue;
-      const mine = JSON.parse(localStorage.getItem(PREFIX + name) ?? "[]") as unknown[];
-      const left = JSON.parse(localStorage.getItem(key) ?? "[]") as unknown[];
-      localStorage.setItem(PREFIX + name, JSON.stringify([...left, ...mine]));
+      if (Date.now() - Number(localStorage.getItem(`${key}.alive`) ?? 0) < GONE_MS) continue;
+      found.push(...wishesIn(() => localStorage.getItem(key)));
       localStorage.removeItem(key);
       localStorage.removeItem(`${key}.alive`);
     }
   } catch {
     // Without storage there is nothing to adopt.
   }
+  return found;
 }
-
-adopt();
 
 export const outbox = new Outbox(localStorage, PREFIX + name, (wish, outcome) => {
   if (outcome.kind === "refused") say("refused", `${wish.label}: ${outcome.problem.message}`);
@@ -60,7 +58,11 @@ function beat(): void {
   }
 }
 
-setInterval(beat, ALIVE_MS);
+outbox.adopt(left());
+setInterval(() => {
+  beat();
+  outbox.adopt(left());
+}, ALIVE_MS);
 outbox.count.subscribe(beat);
 outbox.count.subscribe((count) => setBusy(count > 0));
 me.subscribe(() => outbox.nudge());

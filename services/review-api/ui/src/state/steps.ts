@@ -25,6 +25,7 @@ export class Steps {
   /** A decision was refused: it is no step to take back. */
   forget(key: string): void {
     this.#done = this.#done.filter((step) => step.key !== key);
+    this.#undone = this.#undone.filter((step) => step.key !== key);
   }
 
   undo(): Step | undefined {
