@@ -70,7 +70,6 @@ export function watch(): void {
     worker.port.start();
     again = () => worker.port.postMessage("again");
     addEventListener("pagehide", () => worker.port.postMessage("bye"));
-    addEventListener("pageshow", (event) => event.persisted && location.reload());
   } else {
     let events = new EventSource(eventsAddress(null));
     const bind = (): void => {
@@ -86,6 +85,8 @@ export function watch(): void {
       bind();
     };
   }
+  // A page that is come back to has handed back what it held.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
   addEventListener("offline", () => state("reconnecting"));
   addEventListener("online", () => again());
 }

@@ -52,24 +52,39 @@ function local(): Settings {
 }
 
 let saving: ReturnType<typeof setTimeout> | null = null;
+/** What was changed before the server's were known; null from then on. */
+let early: Partial<Settings> | null = {};
 
 /** Change a setting; it is shown at once and kept behind. */
 export function set(change: Partial<Settings>): void {
   settings.value = { ...settings.value, ...change };
-  if (saving) clearTimeout(saving);
-  saving = setTimeout(() => {
-    send("PUT", "/api/me/settings", { settings: settings.value }).catch((error: Error) =>
-      say("failed", `Your settings are kept in this browser only: ${error.message}`),
-    );
-  }, SAVE_MS);
+  if (early) early = { ...early, ...change };
+  else keepSoon();
 }
+
+function keepSoon(): void {
+  if (saving) clearTimeout(saving);
+  saving = setTimeout(keep, SAVE_MS);
+}
+
+function keep(): void {
+  if (saving) clearTimeout(saving);
+  saving = null;
+  send("PUT", "/api/me/settings", { settings: settings.value }, undefined, { keepalive: true }).catch((error: Error) =>
+    say("failed", `Your settings are kept in this browser only: ${error.message}`),
+  );
+}
+
+addEventListener("pagehide", () => saving && keep());
 
 /** Ask who sits here and how they like it. */
 export async function load(): Promise<void> {
   const [who, kept] = await Promise.all([get<Me>("/api/me"), get<{ settings: unknown }>("/api/me/settings")]);
   me.value = who;
   // What this browser remembers may be somebody else's.
-  settings.value = read(kept.settings);
+  settings.value = { ...read(kept.settings), ...early };
+  if (early && Object.keys(early).length) keepSoon();
+  early = null;
   askPeople();
 }
 
