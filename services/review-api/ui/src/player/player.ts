@@ -55,10 +55,15 @@ export class Player {
   /** Undefined while it is on its way, null where it cannot be had. */
   #timing: Timing | null | undefined = null;
   #stop: (() => void) | null = null;
+  /** What waits for the film and its frame table. */
+  #later: (() => void) | null = null;
   #wanted: number | null = null;
   #seeking = false;
 
-  constructor(host: HTMLElement, onBroken: (clip: string, cause: Cause, detail: string) => void) {
+  /**
+   * @param onBroken told why a clip does not play; with no cause, that it does after all.
+   */
+  constructor(host: HTMLElement, onBroken: (clip: string, cause: Cause | null, detail: string) => void) {
     this.pool = new Pool(host, (video, clip) => this.#follow(video, clip), onBroken);
   }
 
@@ -96,15 +101,36 @@ export class Player {
     this.#wanted = null;
     this.#timing = timings.get(clip.id);
     this.frame.value = 0;
+    // The next film goes forwards.
+    if (this.speed.value < 0) this.#setSpeed(1);
     this.pool.show(clip.id);
-    if (this.#timing) return;
-    whenQuiet(() => {
-      void timingOf(clip.id).then((timing) => {
-        if (this.#clip?.id !== clip.id) return;
-        this.#timing = timing;
-        void this.#seekOn();
-      });
+    if (!this.#timing) whenQuiet(() => this.#askTiming(clip.id));
+  }
+
+  #askTiming(clip: string): void {
+    void timingOf(clip).then((timing) => {
+      if (this.#clip?.id !== clip) return;
+      this.#timing = timing;
+      void this.#seekOn();
     });
+  }
+
+  /** The connection is back: what could not be had may be there now. */
+  again(): void {
+    this.pool.again();
+    if (this.#clip && this.#timing === null) this.#askTiming(this.#clip.id);
+  }
+
+  /** With sound or without: the film goes on where it is, or stands there. */
+  set sound(value: boolean) {
+    if (value === this.pool.sound) return;
+    const video = this.pool.current;
+    const at = this.here;
+    const goes = video !== null && !video.paused;
+    this.pool.sound = value;
+    if (!video) return;
+    if (at) this.seek(at);
+    if (goes) play(video);
   }
 
   clear(): void {
@@ -178,36 +204,47 @@ export class Player {
   around(side: "in" | "out"): void {
     const video = this.pool.current;
     const clip = this.#clip;
-    const timing = this.timing;
-    if (!video || !clip || !timing) return;
+    const { timing } = this;
+    if (!video || !clip) return;
     this.#end();
     this.#wanted = null;
     this.#setSpeed(1);
+    if (!timing) {
+      this.#later = () => this.around(side);
+      return;
+    }
     const from = side === "in" ? 0 : Math.max(0, clip.frames - AROUND_FRAMES);
     const to = side === "in" ? Math.min(clip.frames, AROUND_FRAMES) : clip.frames;
+    // At the clip's end it comes back to there, and not to the clip's begin.
+    video.loop = false;
     video.currentTime = timing.middle(from);
     play(video);
     const handle = setInterval(
       () => {
-        if (this.frame.value >= to - 1 || this.frame.value < from) video.currentTime = timing.middle(from);
+        if (video.ended || this.frame.value >= to - 1 || this.frame.value < from) video.currentTime = timing.middle(from);
         if (video.paused) play(video);
       },
       Math.max(20, (timing.begin(from + 1) - timing.begin(from)) * 500),
     );
-    this.#stop = () => clearInterval(handle);
+    this.#stop = () => {
+      clearInterval(handle);
+      video.loop = this.loop.value;
+    };
   }
 
   /** Seek what is wanted; of a film that is still on its way, as soon as it is there. */
   async #seekOn(): Promise<void> {
     if (this.#seeking) return;
+    const later = this.timing ? this.#later : null;
+    later?.();
     this.#seeking = true;
     while (this.#wanted !== null) {
       const to: number = this.#wanted;
       const video = this.pool.current;
       const timing = this.#timing === undefined ? null : this.timing;
       if (!video || !timing || video.readyState < HTMLMediaElement.HAVE_METADATA) break;
-      await sought(video, timing.middle(to));
-      if (this.#wanted === to && this.pool.current === video) this.#wanted = null;
+      const there = await sought(video, timing.middle(to));
+      if (there && this.#wanted === to && this.pool.current === video) this.#wanted = null;
     }
     this.#seeking = false;
   }
@@ -247,6 +284,7 @@ export class Player {
   #end(): void {
     this.#stop?.();
     this.#stop = null;
+    this.#later = null;
   }
 
   #follow(video: HTMLVideoElement, clip: string): void {
@@ -273,18 +311,18 @@ export class Player {
   }
 }
 
-/** Seek, and wait until that frame is there: a frame callback, or `seeked` where there is none. */
-function sought(video: HTMLVideoElement, seconds: number): Promise<void> {
+/** Seek, and wait until that frame is there. Returns whether it is: the film may have become another one. */
+function sought(video: HTMLVideoElement, seconds: number): Promise<boolean> {
   return new Promise((resolve) => {
-    let done = false;
-    const end = (): void => {
-      if (done) return;
-      done = true;
+    const end = (event?: Event): void => {
       video.removeEventListener("seeked", end);
-      resolve();
+      video.removeEventListener("emptied", end);
+      clearTimeout(timer);
+      resolve(event?.type !== "emptied");
     };
+    const timer = setTimeout(end, 1000);
     video.addEventListener("seeked", end);
+    video.addEventListener("emptied", end);
     video.currentTime = seconds;
-    setTimeout(end, 1000);
   });
 }

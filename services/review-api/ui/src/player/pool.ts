@@ -12,7 +12,7 @@ export type Cause = "object" | "decoding" | "network";
 export class Pool {
   readonly #host: HTMLElement;
   readonly #videos = new Map<string, HTMLVideoElement>();
-  readonly #onBroken: (clip: string, cause: Cause, detail: string) => void;
+  readonly #onBroken: (clip: string, cause: Cause | null, detail: string) => void;
   readonly #onShown: (video: HTMLVideoElement, clip: string) => void;
   #shown: string | null = null;
   #sound = false;
@@ -22,7 +22,7 @@ export class Pool {
   constructor(
     host: HTMLElement,
     onShown: (video: HTMLVideoElement, clip: string) => void,
-    onBroken: (clip: string, cause: Cause, detail: string) => void,
+    onBroken: (clip: string, cause: Cause | null, detail: string) => void,
   ) {
     this.#host = host;
     this.#onShown = onShown;
@@ -60,6 +60,7 @@ export class Pool {
       before.muted = true;
     }
     video.classList.add("on");
+    if (video.error) this.#load(id, video);
     video.muted = !this.#sound;
     if (video.playbackRate !== this.#rate) video.playbackRate = this.#rate;
     if (!video.paused) rewind(video);
@@ -84,28 +85,36 @@ export class Pool {
     if (video) video.playbackRate = value;
   }
 
-  /** With sound or without: the films are others, so all are fetched anew; the shown one goes on where it was. */
+  get sound(): boolean {
+    return this.#sound;
+  }
+
+  /** With sound or without: the films are others, so all are fetched anew, and begin anew. */
   set sound(value: boolean) {
-    if (value === this.#sound) return;
     this.#sound = value;
     for (const [id, video] of [...this.#videos]) {
       if (id !== this.#shown) {
         this.#drop(id, video);
         continue;
       }
-      const at = video.currentTime;
-      const paused = video.paused;
-      video.src = playAddress(id, value);
+      this.#load(id, video);
       video.muted = !value;
-      video.addEventListener(
-        "loadedmetadata",
-        () => {
-          video.currentTime = at;
-          if (!paused) play(video);
-        },
-        { once: true },
-      );
     }
+  }
+
+  /** The connection is back: fetch again what could not be had. */
+  again(): void {
+    for (const [id, video] of this.#videos) {
+      if (!video.error) continue;
+      this.#load(id, video);
+      if (id === this.#shown) play(video);
+    }
+  }
+
+  #load(id: string, video: HTMLVideoElement): void {
+    video.src = playAddress(id, this.#sound);
+    // Another film sets it back.
+    if (id === this.#shown) video.playbackRate = this.#rate;
   }
 
   #add(id: string): HTMLVideoElement {
@@ -118,7 +127,8 @@ export class Pool {
     video.tabIndex = -1;
     video.dataset["clip"] = id;
     video.addEventListener("error", () => void this.#explain(id, video));
-    video.src = playAddress(id, this.#sound);
+    video.addEventListener("loadeddata", () => this.#onBroken(id, null, ""));
+    this.#load(id, video);
     this.#videos.set(id, video);
     this.#host.append(video);
     return video;
@@ -135,15 +145,19 @@ export class Pool {
   async #explain(id: string, video: HTMLVideoElement): Promise<void> {
     if (!video.hasAttribute("src")) return;
     const said = video.error?.message || `media error ${video.error?.code ?? 0}`;
+    const tell = (cause: Cause, detail: string): void => {
+      // It may have been dropped, or fetched again meanwhile.
+      if (video.error && this.#videos.get(id) === video) this.#onBroken(id, cause, detail);
+    };
     try {
       const answer = await fetch(playAddress(id, this.#sound), { headers: { range: "bytes=0-0" } });
-      if (answer.ok) this.#onBroken(id, "decoding", said);
+      if (answer.ok) tell("decoding", said);
       else {
         const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
-        this.#onBroken(id, "object", problem.detail ?? `The server answered ${answer.status}.`);
+        tell("object", problem.detail ?? `The server answered ${answer.status}.`);
       }
     } catch (error) {
-      this.#onBroken(id, "network", error instanceof Error ? error.message : String(error));
+      tell("network", error instanceof Error ? error.message : String(error));
     }
   }
 }

@@ -17,13 +17,16 @@ export async function decideAll(clips: readonly string[], verdict: Verdict): Pro
   }
   const what = clips.length === 1 ? "1 clip" : `${clips.length} clips`;
   const { key, outcome } = tell<SelectionDecided>("/api/selection/verdict", { clips, verdict }, `${PAST[verdict]} ${what}`);
+  // At once: an undo that is pressed before the answer means this.
+  desk.decidedElsewhere(key, verdict);
   const said = await outcome;
   if (said.kind === "refused") {
+    desk.refusedElsewhere(key);
     say("refused", said.problem.message);
     return new Set();
   }
   keepClips(said.answer.clips);
-  desk.decidedElsewhere(key, verdict);
+  desk.gone(said.answer.clips);
   const refused = said.answer.refused;
   if (refused.length) say("refused", `${refused.length} of ${what} were left as they are: ${refused[0]?.reason ?? ""}`);
   else say("done", `${what} ${PAST[verdict]}.`, { label: "Undo", run: () => desk.undo() });
@@ -38,13 +41,15 @@ export async function groupAll(clips: readonly string[]): Promise<boolean> {
     return false;
   }
   const { key, outcome } = tell<Grouped>("/api/groups", { clips }, `grouped ${clips.length} clips`);
+  desk.decidedElsewhere(key, "group");
   const said = await outcome;
   if (said.kind === "refused") {
+    desk.refusedElsewhere(key);
     say("refused", said.problem.message);
     return false;
   }
-  desk.decidedElsewhere(key, "group");
   keepClips(said.answer.clips);
+  desk.gone(said.answer.clips);
   say("done", `${clips.length} clips are one group.`, { label: "Undo", run: () => desk.undo() });
   return true;
 }

@@ -10,6 +10,7 @@ import { Cutting } from "../lib/cutting";
 import { Leases, pendingOf } from "./leases";
 import { Lines } from "./lines";
 import { onChanges, onLive } from "./live";
+import { Looks } from "./looks";
 import { me, settings } from "./me";
 import { named, personOf } from "./people";
 import { Rate } from "./rate";
@@ -41,33 +42,44 @@ class Desk {
   readonly current = computed(() => this.clips.value[0] ?? null);
   readonly #steps = new Steps();
   readonly #leases = new Leases();
-  #decided = new Set<string>();
+  /** Clips whose verdict is not confirmed yet: the server may still hand them out. */
+  readonly #decided = new Map<string, number>();
+  /** Those of them that were confirmed while clips were on their way here, asked for before. */
+  readonly #confirmed = new Map<string, number>();
+  #marks = 0;
   #loading = false;
+  /** Clips that were asked for in another round, for another video or in another order, are not wanted any more. */
+  #round = 0;
+  /** Clips, and videos, that changed while clips were on their way here. */
+  readonly #changed = new Set<string>();
   #lastVerdict: Verdict | null = null;
   #again: ReturnType<typeof setTimeout> | null = null;
   #started = false;
-  readonly #stale = new Set<string>();
+  readonly #looks = new Looks((now) => this.#see(now));
   readonly #onTurn = new Set<OnTurn>();
   readonly #cutting = new Cutting(outbox.trouble, (keys) =>
     say("refused", keys === 1 ? "The key that you pressed after the cut judged nothing." : `The ${keys} keys that you pressed after the cut judged nothing.`),
   );
 
-  /** Begin: take the first clips, and keep what is held. */
-  start(): void {
-    if (this.#started) return;
+  /** Review one video, or all; the first time this begins to take clips, and keeps what is held. */
+  start(video: string | null): void {
+    if (this.#started) return this.choose(video);
     this.#started = true;
+    this.video.value = video;
     void this.fill();
     onChanges((changes) => this.#hear(changes));
-    onLive(() => void this.fill());
-    outbox.count.subscribe((count) => {
-      if (count === 0 && this.#stale.size) void this.#look();
+    onLive(() => {
+      // What happened while nobody listened.
+      for (const clip of this.clips.value) this.#looks.doubt(clip.id);
+      this.#looks.soon();
+      void this.fill();
     });
     this.#leases.start();
   }
 
   /** Review only one video, or all again. */
   choose(video: string | null): void {
-    if (this.video.value === video && this.#started) return;
+    if (this.video.value === video) return;
     this.video.value = video;
     this.#drop();
   }
@@ -78,6 +90,7 @@ class Desk {
   }
 
   #drop(): void {
+    this.#round += 1;
     this.#leases.releaseAll();
     this.clips.value = [];
     this.state.value = "loading";
@@ -95,26 +108,26 @@ class Desk {
     if (this.#loading || !this.#started) return;
     if (this.clips.value.length >= REFILL_BELOW) return;
     this.#loading = true;
+    const round = this.#round;
     const video = this.video.value;
     let more = false;
     try {
       const handed = await this.#leases.take(settings.value.order, HOLD - this.clips.value.length, video);
-      if (video !== this.video.value) {
-        this.#leases.release(handed.items.map((clip) => clip.id));
-        more = true;
-        return;
-      }
+      const late = round !== this.#round;
       // A page that was left before its answer came may have asked for all videos: what it was given is not for this one.
-      const strange = handed.items.filter((clip) => video !== null && clip.video_id !== video);
-      if (strange.length) {
-        this.#leases.release(strange.map((clip) => clip.id));
-        more = true;
-      }
+      const strange = handed.items.filter((clip) => late || (video !== null && clip.video_id !== video));
+      this.#leases.release(strange.map((clip) => clip.id));
+      if (late) return;
+      more = strange.length > 0;
       const known = new Set(this.clips.value.map((clip) => clip.id));
-      const fresh = handed.items.filter((clip) => !strange.includes(clip) && !known.has(clip.id) && !this.#decided.has(clip.id));
-      this.#leases.hold(handed.items.filter((clip) => !strange.includes(clip)));
+      const mine = handed.items.filter((clip) => !strange.includes(clip) && !this.#decided.has(clip.id));
+      const fresh = mine.filter((clip) => !known.has(clip.id));
+      this.#leases.hold(mine);
       this.clips.value = [...this.clips.value, ...fresh];
+      for (const clip of fresh) if (this.#changed.has(clip.id) || this.#changed.has(clip.video_id)) this.#looks.doubt(clip.id);
+      this.#looks.soon();
       const left = video !== null && !this.clips.value.length ? await pendingOf(video) : handed.left;
+      if (round !== this.#round) return;
       this.left.value = Math.max(left - outbox.count.value, this.clips.value.length);
       this.state.value = "ready";
       this.problem.value = "";
@@ -124,7 +137,10 @@ class Desk {
       if (!(error instanceof SignedOut)) this.#soon();
     } finally {
       this.#loading = false;
-      if (more) void this.fill();
+      this.#changed.clear();
+      for (const [id, mark] of this.#confirmed) if (this.#decided.get(id) === mark) this.#decided.delete(id);
+      this.#confirmed.clear();
+      if (more || round !== this.#round) void this.fill();
     }
     // Others hold what is left, or it is being made: look again in a while.
     if (!this.clips.value.length && this.left.value > 0) this.#soon();
@@ -142,7 +158,7 @@ class Desk {
     const clip = this.current.value;
     if (!clip) return this.#nothing();
     this.#lastVerdict = verdict;
-    this.#leave([clip], verdict);
+    const mark = this.#leave([clip], verdict);
     this.left.value = Math.max(0, this.left.value - 1);
     this.rate.add();
     const line = this.lines.add(verdict, clip);
@@ -155,6 +171,7 @@ class Desk {
     this.#steps.remember({ key, word: verdict, clips: [clip] });
     void outcome.then((said) => {
       this.#settled(line, said, () => this.#forget(key, clip));
+      this.#known(mark, [clip]);
       void this.fill();
     });
     this.#fillIfShort();
@@ -179,7 +196,7 @@ class Desk {
       (one) => one.video_id === clip.video_id && (beside === "next" ? one.start === clip.end : one.end === clip.start),
     );
     const gone = [clip, ...other];
-    this.#leave(gone, "group");
+    const mark = this.#leave(gone, "group");
     this.left.value = Math.max(0, this.left.value - gone.length);
     this.rate.add();
     const line = this.lines.add("group", clip);
@@ -191,8 +208,9 @@ class Desk {
     );
     this.#steps.remember({ key, word: "group", clips: gone });
     void outcome.then((said) => {
-      if (said.kind === "done") this.#drop_decided(said.answer.clips);
+      if (said.kind === "done") this.gone(said.answer.clips);
       this.#settled(line, said, () => this.#forget(key, ...gone));
+      this.#known(mark, gone);
       void this.fill();
     });
     this.#fillIfShort();
@@ -212,14 +230,21 @@ class Desk {
     const { key, outcome } = tell<CutsChanged>(`/api/videos/${clip.video_id}/cuts`, { ...wish }, `cut at frame ${wish.frame} of ${nameOf(clip)}`, { video: clip.video_id });
     // At once: an undo that is pressed before the answer means this, and not what was decided before.
     this.#steps.remember({ key, word: "cut", clips: [] });
+    let aside = false;
     // A confirmation changes no clip: nothing need wait for it.
-    const settled = wish.operation === "confirm" ? () => {} : this.#cutting.begin(() => this.#setAside(clip));
+    const settled =
+      wish.operation === "confirm"
+        ? () => {}
+        : this.#cutting.begin(() => {
+            aside = true;
+            this.#setAside(clip);
+          });
     const said = await outcome;
     this.#settled(line, said, () => {
       this.#forget(key);
-      if (!this.clips.value.some((one) => one.id === clip.id)) this.put([clip]);
+      if (!this.clips.value.some((one) => one.id === clip.id)) this.put([clip], aside);
     });
-    if (said.kind === "done") this.put(said.answer.clips);
+    if (said.kind === "done") this.put(said.answer.clips, aside);
     settled(said.kind === "done");
     return said.kind === "done";
   }
@@ -245,7 +270,12 @@ class Desk {
   /** Write tags and a note to a clip. */
   annotate(clip: Clip, tags: string[], note: string): void {
     const line = this.lines.add("note", clip);
-    this.#replace({ ...clip, tags, note });
+    const noted = { ...clip, tags, note };
+    // What was written since stays as it is shown: its own answer follows.
+    const replace = (by: Clip): void => {
+      this.clips.value = this.clips.value.map((one) => (one === noted ? by : one));
+    };
+    this.clips.value = this.clips.value.map((one) => (one.id === clip.id ? noted : one));
     const { key, outcome } = tell<VerdictGiven>(
       `/api/clips/${clip.id}/annotation`,
       { tags, note },
@@ -254,8 +284,8 @@ class Desk {
     );
     this.#steps.remember({ key, word: "note", clips: [] });
     void outcome.then((said) => {
-      this.#settled(line, said, () => this.#replace(clip));
-      if (said.kind === "done") this.#replace(said.answer.clip);
+      this.#settled(line, said, () => replace(clip));
+      if (said.kind === "done") replace(said.answer.clip);
     });
   }
 
@@ -282,28 +312,29 @@ class Desk {
       if (step.word !== "cut" && step.word !== "note") this.rate.takeBack();
       if (step.clips.length) this.put(step.clips);
     }
-    this.#turn("undo", step);
+    this.#turn("undo", step, 0);
   }
 
   /** Make the decision again that was taken back last. */
   redo(): void {
     const step = this.#steps.redo();
-    if (step?.clips.length) this.#leave(step.clips, step.word);
-    this.#turn("redo", step);
+    const mark = step?.clips.length ? this.#leave(step.clips, step.word) : 0;
+    this.#turn("redo", step, mark);
   }
 
-  #turn(kind: "undo" | "redo", step: Step | undefined): void {
+  #turn(kind: "undo" | "redo", step: Step | undefined, mark: number): void {
     const line = this.lines.add(kind, step?.clips[0] ?? null);
     this.flash.value = kind;
     const { outcome } = tell<Turned>(`/api/${kind}`, {}, kind, { of: step?.key });
     if (step) for (const listener of this.#onTurn) listener(kind, step.key, outcome);
     void outcome.then((said) => {
+      if (step) this.#known(mark, step.clips);
       this.#settled(line, said, () => {
         if (!step) return;
         // It is as it was before the key: what was shown too early leaves again.
         this.#steps.notTurned(kind, step);
         if (kind === "redo") this.put(step.clips);
-        else if (step.clips.length) this.#leave(step.clips, step.word);
+        else if (step.clips.length) this.#known(this.#leave(step.clips, step.word), step.clips);
       });
       if (said.kind !== "done") return;
       const { action, spans, clips } = said.answer;
@@ -312,40 +343,49 @@ class Desk {
       // What was decided again since the key was pressed stays decided.
       if (kind === "undo" || !step) this.put(clips.filter((clip) => !this.#decided.has(clip.id)));
       else {
-        this.#drop_decided(clips);
+        this.gone(clips);
         if (step.word === "cut") this.put(clips);
       }
       void this.fill();
     });
   }
 
-  /** Clips as they are now: those that wait come first, those that do not leave, and so does whatever lay in their place. */
-  put(clips: readonly Clip[]): void {
+  /** Clips as they are now: those that wait come first (`behind` the one that is shown, if nobody waits for them), those that do not leave, and
+   * so does whatever lay in their place. */
+  put(clips: readonly Clip[], behind = false): void {
     const known = new Set(clips.map((clip) => clip.id));
     const waiting = clips.filter((clip) => clip.state === "pending_review");
     for (const clip of waiting) this.#decided.delete(clip.id);
+    if (this.#loading) for (const clip of clips) this.#changed.add(clip.video_id);
     const before = this.clips.value.length;
     const stay = this.clips.value.filter((clip) => !known.has(clip.id) && !clips.some((other) => overlap(clip, other)));
-    // A clip that is shown and still waits stays where it is.
-    this.clips.value = [...waiting, ...stay];
+    this.clips.value = behind ? [...stay.slice(0, 1), ...waiting, ...stay.slice(1)] : [...waiting, ...stay];
     this.past.value = this.past.value.filter(({ clip }) => !waiting.some((one) => one.id === clip.id || overlap(one, clip)));
     this.left.value = Math.max(this.left.value + this.clips.value.length - before, this.clips.value.length);
     void this.fill();
   }
 
-  #drop_decided(clips: readonly Clip[]): void {
+  /** Those of these clips that wait no more leave. */
+  gone(clips: readonly Clip[]): void {
     const gone = new Set(clips.filter((clip) => clip.state !== "pending_review").map((clip) => clip.id));
     if (this.clips.value.some((clip) => gone.has(clip.id))) this.clips.value = this.clips.value.filter((clip) => !gone.has(clip.id));
   }
 
-  #replace(clip: Clip): void {
-    this.clips.value = this.clips.value.map((one) => (one.id === clip.id ? clip : one));
+  /** What was decided about these clips is known to the server: what it says of them from now on holds. */
+  #known(mark: number, clips: readonly Clip[]): void {
+    for (const { id } of clips) {
+      if (this.#decided.get(id) !== mark) continue; // it was decided again since
+      if (this.#loading) this.#confirmed.set(id, mark);
+      else this.#decided.delete(id);
+    }
   }
 
-  #leave(clips: readonly Clip[], word: Word): void {
+  /** These clips are decided; returns the mark by which that decision is known. */
+  #leave(clips: readonly Clip[], word: Word): number {
+    this.#marks += 1;
     const gone = new Set(clips.map((clip) => clip.id));
     for (const id of gone) {
-      this.#decided.add(id);
+      this.#decided.set(id, this.#marks);
       this.#leases.end(id);
     }
     batch(() => {
@@ -353,6 +393,7 @@ class Desk {
       this.past.value = [...clips.map((clip) => ({ clip, word })).reverse(), ...this.past.value].slice(0, KEPT_PAST);
       this.clips.value = this.clips.value.filter((clip) => !gone.has(clip.id));
     });
+    return this.#marks;
   }
 
   /** A decision was refused: what it was about is no step to take back. */
@@ -378,31 +419,22 @@ class Desk {
     const mine = this.clips.value;
     const ids = new Set(mine.map((clip) => clip.id));
     const videos = new Set(mine.map((clip) => clip.video_id));
-    const stale = this.#stale;
     let more = false;
     for (const change of changes) {
-      if (change.clip_id && ids.has(change.clip_id) && change.type.startsWith("clip.")) stale.add(change.clip_id);
+      if (this.#loading && change.clip_id) this.#changed.add(change.clip_id);
+      if (change.clip_id && ids.has(change.clip_id) && change.type.startsWith("clip.")) this.#looks.doubt(change.clip_id);
       if (/^(video\.cuts_changed|decision\.|clip\.grouped|segment\.scenes_detected)/.test(change.type)) {
         more = true;
-        if (videos.has(change.video_id)) for (const clip of mine) if (clip.video_id === change.video_id) stale.add(clip.id);
+        if (this.#loading) this.#changed.add(change.video_id);
+        if (videos.has(change.video_id)) for (const clip of mine) if (clip.video_id === change.video_id) this.#looks.doubt(clip.id);
       }
     }
-    // While something of ours is on its way, what the server says of it is old: look afterwards.
-    if (stale.size && outbox.count.value === 0) void this.#look();
+    this.#looks.soon();
     if (more || this.clips.value.length < REFILL_BELOW) void this.fill();
   }
 
   /** What became of clips that wait here: somebody else may have decided. */
-  async #look(): Promise<void> {
-    const ids = [...this.#stale].slice(0, 100);
-    this.#stale.clear();
-    let now: Clip[];
-    try {
-      now = (await get<{ items: Clip[] }>("/api/clips/picked", { id: ids })).items;
-    } catch {
-      return;
-    }
-    if (outbox.count.value > 0) return;
+  #see(now: readonly Clip[]): void {
     const shown = this.current.value;
     const gone = now.filter((clip) => clip.state !== "pending_review");
     const fresh = new Map(now.map((clip) => [clip.id, clip]));

@@ -9,6 +9,8 @@ const TAKING = "heaters.taking";
 export class Leases {
   readonly #held = new Set<string>();
   #leaseS = 90;
+  /** What is being handed back. */
+  #back: Promise<unknown> = Promise.resolve();
 
   /** Keep what is held from now on, and hand it back when the page is left. */
   start(): void {
@@ -23,6 +25,8 @@ export class Leases {
 
   /** Ask for clips. They are held once `hold` says so. */
   async take(order: string, limit: number, video: string | null): Promise<Handed> {
+    // Else they would still be held, by oneself.
+    await this.#back;
     const handed = await send<Handed>("POST", "/api/queue/next", { order, limit, video }, takeKey());
     taken();
     this.#leaseS = handed.lease_s;
@@ -41,7 +45,8 @@ export class Leases {
   release(clips: readonly string[]): void {
     if (!clips.length) return;
     for (const clip of clips) this.#held.delete(clip);
-    send("POST", "/api/queue/release", { clips }, newKey(), { keepalive: true }).catch(() => {});
+    const back = send("POST", "/api/queue/release", { clips }, newKey(), { keepalive: true }).catch(() => {});
+    this.#back = Promise.all([this.#back, back]);
   }
 
   releaseAll(): void {

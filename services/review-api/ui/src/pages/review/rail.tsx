@@ -153,6 +153,8 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
   const note = useSignal(clip.note);
   const tagField = useRef<HTMLInputElement>(null);
   const noteField = useRef<HTMLTextAreaElement>(null);
+  /** The note that was told last: another's that came since is not written over by the one that stood here. */
+  const told = useRef(clip.note);
   // At once: what is typed next is meant for the field, and would be verdicts otherwise.
   useLayoutEffect(() => {
     if (writing.value === "tags") tagField.current?.focus();
@@ -167,9 +169,18 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
     if (words.length) desk.annotate(clip, [...clip.tags, ...new Set(words)], clip.note);
   };
   const keep = (): void => {
-    writing.value = null;
-    if (note.value.trim() !== clip.note) desk.annotate(clip, clip.tags, note.value.trim());
+    const said = note.value.trim();
+    if (said === told.current) return;
+    told.current = said;
+    desk.annotate(clip, clip.tags, said);
   };
+  // What was typed is meant for this clip also where the verdict comes by the mouse, and the field goes.
+  const end = useRef(() => {});
+  end.current = () => {
+    add();
+    keep();
+  };
+  useLayoutEffect(() => () => end.current(), []);
   return (
     <section class="card words" aria-label="Tags and note">
       <div class="tags">
@@ -215,14 +226,17 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
         value={note.value}
         onInput={(event) => (note.value = event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === "Escape") note.value = clip.note;
+          if (event.key === "Escape") note.value = told.current;
           if (event.key === "Escape" || (event.key === "Enter" && !event.shiftKey)) {
             event.preventDefault();
             event.stopPropagation();
             event.currentTarget.blur();
           }
         }}
-        onBlur={keep}
+        onBlur={() => {
+          writing.value = null;
+          keep();
+        }}
       />
     </section>
   );

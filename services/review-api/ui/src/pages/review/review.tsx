@@ -10,6 +10,7 @@ import { Button, Notice } from "../../parts/bits";
 import { Player } from "../../player/player";
 import { perform, useActions } from "../../state/actions";
 import { desk } from "../../state/desk";
+import { onLive } from "../../state/live";
 import { set, settings } from "../../state/me";
 import { go, pathOf, route } from "../../state/route";
 import { say } from "../../state/toasts";
@@ -48,17 +49,20 @@ export function ReviewPage() {
 
   useLayoutEffect(() => {
     const made = new Player(screen.current as HTMLDivElement, (id, cause, detail) => {
-      broken.value = { ...broken.value, [id]: { cause, detail } };
+      const { [id]: before, ...others } = broken.peek();
+      if (before && !cause) broken.value = others;
+      if (!cause) return;
+      broken.value = { ...others, [id]: { cause, detail } };
+      if (before?.cause === cause) return;
       const about = desk.clips.peek().find((one) => one.id === id);
       if (about) report(about, cause, detail);
     });
     player.current = made;
     ready.value = made;
-    made.pool.sound = settings.peek().sound;
+    made.sound = settings.peek().sound;
     const deaf = swipes(screen.current as HTMLElement, screen.current?.parentElement as HTMLElement, (verdict) => perform(verdict));
-    const wanted = route.peek().id ?? null;
-    desk.video.value = wanted;
-    desk.start();
+    desk.start(route.peek().id);
+    const hear = onLive(() => made.again());
     // First of all at a verdict: the next film is on the screen. Everything else of the page follows behind.
     let following = false;
     const follow = (): void => {
@@ -85,12 +89,13 @@ export function ReviewPage() {
       if (chosen.peek() && chosen.peek()?.clip !== id) chosen.value = null;
     });
     const sound = effect(() => {
-      made.pool.sound = settings.value.sound;
+      made.sound = settings.value.sound;
     });
     return () => {
       stop();
       late();
       sound();
+      hear();
       deaf();
       if (timer) clearTimeout(timer);
       made.clear();
@@ -118,7 +123,9 @@ export function ReviewPage() {
     desk.actions(now).then(
       (said) => {
         const room = roomOf(said, side);
-        if (chosen.value?.clip === now.id && chosen.value.side === side) chosen.value = { ...chosen.value, room };
+        const then = chosen.value;
+        if (then?.clip !== now.id || then.side !== side || then.sent) return;
+        chosen.value = { ...then, room, to: room ? Math.min(room[1], Math.max(room[0], then.to)) : then.to };
       },
       () => {},
     );

@@ -78,7 +78,7 @@ function Strip({ side, clip, settled, chosen, onChoose, onCommit }: Props & { si
         onPointerMove={(event) => {
           const from = drag.value;
           const now = chosen.value;
-          if (!from || !now || now.side !== side) return;
+          if (!from || !now || now.sent || now.side !== side) return;
           const width = event.currentTarget.clientWidth / (EACH_SIDE * 2);
           const [low, high] = now.room ?? [1, Number.MAX_SAFE_INTEGER];
           const to = Math.min(high, Math.max(low, from.to - Math.round((event.clientX - from.x) / width)));
