@@ -34,6 +34,12 @@ export function ranged(of: Selection, ids: readonly string[], at: number, more: 
 /** All of them. */
 export const all = (ids: readonly string[]): Selection => ({ chosen: new Set(ids), anchor: 0 });
 
+/** Of these only; the ids are those that are listed. */
+export const among = (of: Selection, ids: readonly string[]): Selection => {
+  const listed = new Set(ids);
+  return without(of, new Set([...of.chosen].filter((id) => !listed.has(id))));
+};
+
 /** Without those that are no longer there. */
 export function without(of: Selection, gone: ReadonlySet<string>): Selection {
   if (![...of.chosen].some((id) => gone.has(id))) return of;

@@ -4,7 +4,7 @@ import { batch, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Verdict } from "../api/types";
 import { search, type Hit, type Wish } from "../api/search";
-import { NONE, type Selection } from "../lib/selection";
+import { NONE, without, type Selection } from "../lib/selection";
 import { Button, Frame, Notice } from "../parts/bits";
 import { Icon } from "../parts/icons";
 import { Tiles } from "../parts/tiles";
@@ -54,16 +54,21 @@ export function SearchPage() {
   const field = useRef<HTMLInputElement>(null);
   const files = useRef<HTMLInputElement>(null);
   const wish = wishOf(route.value.query, image.value);
-  const asked = JSON.stringify([wish.like, wish.unlike, wish.words, wish.text, wish.tags, wish.video, image.value?.length]);
+  const asked = JSON.stringify([wish.like, wish.unlike, wish.words, wish.text, wish.tags, wish.video]);
   const ids = useComputed(() => hits.value.map((hit) => hit.clip.id));
   const hints = useComputed(() => new Map(hits.value.map((hit) => [hit.clip.id, hit.similarity])));
 
+  const turns = useRef(0);
   const ask = async (cursor: string | null): Promise<void> => {
     const current = wishOf(route.peek().query, image.peek());
+    turns.current += 1;
+    const turn = turns.current;
     state.value = cursor ? "ready" : "loading";
     try {
       const found = await search(current, cursor);
       keepClips(found.items.map((hit) => hit.clip));
+      // Something else was asked for since.
+      if (turn !== turns.current) return;
       batch(() => {
         hits.value = cursor ? [...hits.value, ...found.items] : found.items;
         next.value = found.next;
@@ -71,6 +76,7 @@ export function SearchPage() {
         state.value = "ready";
       });
     } catch (error) {
+      if (turn !== turns.current) return;
       problem.value = error instanceof Error ? error.message : String(error);
       state.value = "failed";
     }
@@ -78,15 +84,18 @@ export function SearchPage() {
 
   useEffect(() => {
     said.value = wish.said;
+  }, [wish.said]);
+  useEffect(() => {
     selection.value = NONE;
     const anything = wish.like.length || wish.text || wish.words || wish.tags.length || image.value;
     if (anything) void ask(null);
     else {
+      turns.current += 1;
       hits.value = [];
       state.value = "idle";
       field.current?.focus();
     }
-  }, [asked]);
+  }, [asked, image.value]);
 
   const to = (change: Partial<Record<"words" | "like" | "unlike" | "by" | "video", string>>): void => {
     const query = Object.fromEntries(route.value.query);
@@ -109,7 +118,7 @@ export function SearchPage() {
   };
   const decide = (verdict: Verdict) => (): void => {
     const clips = chosen();
-    if (clips.length) void decideAll(clips, verdict).then(() => (selection.value = NONE));
+    if (clips.length) void decideAll(clips, verdict).then((decided) => (selection.value = without(selection.value, decided)));
     else say("refused", "Choose clips first: press them, or Ctrl+A for all.");
   };
 

@@ -102,14 +102,16 @@ export function Frame({ video, frame, alt = "", class: more = "" }: { video: str
         alt={alt}
         decoding="async"
         draggable={false}
-        onLoad={() => {
+        // What is told of a picture that was taken away, or was another one, says nothing of this one.
+        onLoad={(event) => {
+          if (event.currentTarget.getAttribute("src") !== address) return;
           end.current();
           setLoaded(address);
         }}
-        onError={() => {
+        onError={(event) => {
+          if (event.currentTarget.getAttribute("src") !== address) return;
           end.current();
-          // Taken away before it was there: nothing is broken.
-          if (image.current?.getAttribute("src")) setBroken(address);
+          setBroken(address);
         }}
       />
     </span>

@@ -79,6 +79,9 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
     lookAt(ids.value.slice(window_.value.first, window_.value.last));
   }, [window_.value]);
 
+  /** The tile that has the focus; the list may have become shorter. */
+  const here = (): number => Math.max(0, Math.min(focus.value, ids.value.length - 1));
+
   const showRow = (at: number): void => {
     const element = box.current;
     if (!element) return;
@@ -94,9 +97,9 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
   };
 
   const move = (step: Parameters<typeof neighbour>[1], extend: boolean): void => {
-    const to = neighbour(focus.value, step, grid.value.columns, ids.value.length);
+    const to = neighbour(here(), step, grid.value.columns, ids.value.length);
     if (to === null) return;
-    if (extend) selection.value = ranged(selection.value.anchor === null ? { ...selection.value, anchor: focus.value } : selection.value, ids.value, to, false);
+    if (extend) selection.value = ranged(selection.value.anchor === null ? { ...selection.value, anchor: here() } : selection.value, ids.value, to, false);
     focus.value = to;
     showRow(to);
     play(ids.value[to] ?? null, 300);
@@ -105,7 +108,7 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
   useActions({
     select_all: () => (selection.value = all(ids.value)),
     open: () => {
-      const id = ids.value[focus.value];
+      const id = ids.value[here()];
       if (id) onOpen(id);
     },
     cancel: () => {
@@ -125,10 +128,10 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
     };
     const step = steps[event.key];
     if (step) move(step, event.shiftKey);
-    else if (event.key === " ") selection.value = toggled(selection.value, ids.value, focus.value);
+    else if (event.key === " ") selection.value = toggled(selection.value, ids.value, here());
     else if (event.key === "PageDown" || event.key === "PageUp") {
       const rows = Math.max(1, Math.floor(size.value[1] / grid.value.rowHeightPx) - 1);
-      const to = focus.value + (event.key === "PageDown" ? rows : -rows) * grid.value.columns;
+      const to = here() + (event.key === "PageDown" ? rows : -rows) * grid.value.columns;
       focus.value = Math.min(ids.value.length - 1, Math.max(0, to));
       showRow(focus.value);
     } else return;
@@ -138,7 +141,7 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
   const { first, last } = window_.value;
   const { columns, rowHeightPx, tileWidthPx, heightPx, rows } = grid.value;
   const offset = Math.floor(first / columns) * rowHeightPx;
-  const focused = Math.min(focus.value, ids.value.length - 1);
+  const focused = here();
   const tile = (id: string, at: number) => (
     <Tile
       key={id}

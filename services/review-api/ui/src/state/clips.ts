@@ -6,6 +6,7 @@ import type { Clip } from "../api/types";
 
 const AT_ONCE = 100;
 const SOON_MS = 40;
+const AGAIN_MS = 3000;
 const KEPT = 6000;
 
 const known = new Map<string, Signal<Clip | null>>();
@@ -27,9 +28,21 @@ export function clipOf(id: string): Signal<Clip | null> {
 /** What is known without asking. */
 export const peekClip = (id: string): Clip | null => known.get(id)?.peek() ?? null;
 
+let turns = 0;
+/** When what is known of a clip was asked for. */
+const askedIn = new Map<string, number>();
+
 /** Take in clips that came by another way. */
 export function keepClips(clips: readonly Clip[]): void {
+  turns += 1;
+  keep(clips, turns);
+}
+
+/** What was asked for before something newer came is old. */
+function keep(clips: readonly Clip[], turn: number): void {
   for (const clip of clips) {
+    if ((askedIn.get(clip.id) ?? 0) > turn) continue;
+    askedIn.set(clip.id, turn);
     const found = known.get(clip.id);
     if (found) found.value = clip;
     else known.set(clip.id, signal<Clip | null>(clip));
@@ -38,7 +51,7 @@ export function keepClips(clips: readonly Clip[]): void {
 
 /** Ask again for clips that may be different now. */
 export function refreshClips(ids: readonly string[]): void {
-  for (const id of ids) if (known.get(id)?.peek()) want(id);
+  for (const id of ids) if (known.has(id)) want(id);
 }
 
 /** Clips that scrolled away before they were asked for need not be asked for. */
@@ -49,20 +62,27 @@ export function lookAt(ids: readonly string[]): void {
 
 function want(id: string): void {
   wanted.add(id);
+  askIn(SOON_MS);
+}
+
+function askIn(ms: number): void {
   timer ??= setTimeout(() => {
     timer = null;
     void ask();
-  }, SOON_MS);
+  }, ms);
 }
 
 async function ask(): Promise<void> {
   const ids = [...wanted].slice(0, AT_ONCE);
   for (const id of ids) wanted.delete(id);
   if (!ids.length) return;
+  turns += 1;
+  const turn = turns;
   try {
-    keepClips((await get<{ items: Clip[] }>("/api/clips/picked", { id: ids })).items);
+    keep((await get<{ items: Clip[] }>("/api/clips/picked", { id: ids })).items, turn);
   } catch {
-    // They are asked for again when they are looked at again.
+    for (const id of ids) wanted.add(id);
+    askIn(AGAIN_MS);
   }
   if (wanted.size && !timer) void ask();
 }
@@ -73,6 +93,7 @@ function forget(): void {
   for (const [id] of known) {
     if (surplus <= 0) break;
     known.delete(id);
+    askedIn.delete(id);
     surplus -= 1;
   }
 }

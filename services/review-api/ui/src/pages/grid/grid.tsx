@@ -1,10 +1,10 @@
 // The contact sheet: many clips at a glance, one verdict on any number of them, undone as one.
 
 import { batch, useComputed, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { downloadAddress, get, type Query } from "../../api/client";
 import type { Change, ClipIds, ClipState, Verdict } from "../../api/types";
-import { NONE, without, type Selection } from "../../lib/selection";
+import { among, NONE, without, type Selection } from "../../lib/selection";
 import { Button, Notice, stateOf } from "../../parts/bits";
 import type { ExportProps } from "../../parts/exporting";
 import { Icon } from "../../parts/icons";
@@ -13,13 +13,13 @@ import { Tiles } from "../../parts/tiles";
 import { perform, useActions } from "../../state/actions";
 import { decideAll, groupAll } from "../../state/bulk";
 import { peekClip, refreshClips } from "../../state/clips";
-import { onChanges } from "../../state/live";
+import { onChanges, onLive } from "../../state/live";
 import { mayReview } from "../../state/me";
 import { go, pathOf, route } from "../../state/route";
 import { byRule, takeBackRule } from "../../state/rule";
 import { say } from "../../state/toasts";
 import { videos } from "../../state/videos";
-import { stacked, signatureOf } from "./stacks";
+import { stacked, standing, signatureOf } from "./stacks";
 
 const Exporting = lazily<ExportProps>(async () => (await import("../later")).Exporting, true);
 const MOST_LOOKED_AT = 500;
@@ -84,16 +84,19 @@ export function GridPage() {
     return left.size || hidden.size ? ids.value.filter((id) => !left.has(id) && !hidden.has(id)) : ids.value;
   });
 
+  const loads = useRef(0);
   const load = async (quiet = false): Promise<void> => {
     if (!quiet) state.value = "loading";
+    loads.current += 1;
+    const asked = loads.current;
+    const before = gone.peek();
     const { order, ...wanted } = filtersOf(route.peek().query);
-    const asked = JSON.stringify({ ...wanted, order });
     const found: string[] = [];
     let cursor: string | null = null;
     try {
       do {
         const page: ClipIds = await get<ClipIds>("/api/clips/ids", { ...wanted, order, limit: PAGE, cursor });
-        if (asked !== JSON.stringify(filtersOf(route.peek().query))) return;
+        if (asked !== loads.current) return;
         for (const id of page.ids) found.push(id);
         cursor = page.next;
         // The first screen is there before the last page is.
@@ -101,35 +104,48 @@ export function GridPage() {
       } while (cursor);
       batch(() => {
         ids.value = found;
-        gone.value = new Set();
-        groups.value = new Map();
+        // What was decided since this was asked for is not in it yet.
+        gone.value = new Set([...gone.peek()].filter((id) => !before.has(id)));
+        groups.value = standing(groups.peek(), found);
+        selection.value = among(selection.peek(), found);
         fresh.value = 0;
         state.value = "ready";
       });
     } catch (error) {
+      if (asked !== loads.current) return;
       problem.value = error instanceof Error ? error.message : String(error);
       if (!ids.peek().length) state.value = "failed";
     }
   };
 
   useEffect(() => {
-    ids.value = [];
-    selection.value = NONE;
+    batch(() => {
+      ids.value = [];
+      selection.value = NONE;
+      gone.value = new Set();
+      groups.value = new Map();
+    });
     void load();
     let timer: ReturnType<typeof setTimeout> | null = null;
+    let turned = false;
+    // What happened while nobody listened.
+    const back = onLive(() => state.peek() === "ready" && void load(true));
     const stop = onChanges((changes: readonly Change[]) => {
       refreshClips(changes.flatMap((change) => (change.clip_id ? [change.clip_id] : [])));
       if (changes.some((change) => /scenes_detected|cuts_changed|decision\./.test(change.type))) {
         // Nothing jumps under the pointer: what is new is offered, unless there is nothing to disturb.
+        turned ||= changes.some((change) => change.type.startsWith("decision."));
         timer ??= setTimeout(() => {
           timer = null;
-          if (!ids.peek().length || changes.some((change) => change.type.startsWith("decision."))) void load(true);
+          if (!ids.peek().length || turned) void load(true);
           else fresh.value += 1;
+          turned = false;
         }, AGAIN_MS);
       }
     });
     return () => {
       stop();
+      back();
       if (timer) clearTimeout(timer);
     };
   }, [query]);
@@ -152,7 +168,8 @@ export function GridPage() {
     void decideAll(clips, verdict).then((decided) => {
       if (!decided.size) return;
       batch(() => {
-        if (filters.state) gone.value = new Set([...gone.value, ...decided]);
+        // Another list may be shown by now.
+        if (filters.state && query === JSON.stringify(filtersOf(route.peek().query))) gone.value = new Set([...gone.value, ...decided]);
         selection.value = without(selection.value, decided);
       });
     });
@@ -167,7 +184,9 @@ export function GridPage() {
       say("refused", `Near-identical clips are looked for among at most ${STACK_MOST}; ${ids.value.length} are listed. Choose a video first.`);
       return;
     }
-    const found = await stacked(ids.value, signatureOf);
+    const asked = loads.current;
+    const found = standing(await stacked(ids.value, signatureOf), ids.peek());
+    if (asked !== loads.current) return;
     groups.value = found;
     say("done", found.size ? `${[...found.values()].reduce((sum, one) => sum + one.length, 0)} clips are in ${found.size} stacks.` : "No two of these clips are near-identical.");
   };
@@ -176,7 +195,10 @@ export function GridPage() {
     approve: decide("approve"),
     skip: decide("skip"),
     archive: decide("archive"),
-    group: () => void groupAll(taken.value).then((done) => done && (selection.value = NONE)),
+    group: () => {
+      const clips = taken.value;
+      void groupAll(clips).then((done) => done && (selection.value = without(selection.value, new Set(clips))));
+    },
     stack: () => void stack(),
     similar: () => {
       const [first] = selection.value.chosen;

@@ -53,6 +53,13 @@ export function together(ids: readonly string[], signatures: ReadonlyMap<string,
   return stacks;
 }
 
+/** The stacks that are listed whole. */
+export function standing(stacks: ReadonlyMap<string, readonly string[]>, ids: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  if (!stacks.size) return stacks;
+  const listed = new Set(ids);
+  return new Map([...stacks].filter(([, stack]) => stack.every((id) => listed.has(id))));
+}
+
 /** What a clip looks like a third and two thirds through. */
 export async function signatureOf(clip: Clip): Promise<[number, number][]> {
   const found: [number, number][] = [];
