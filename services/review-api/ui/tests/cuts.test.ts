@@ -160,6 +160,18 @@ describe("cuts on the line answer at once", () => {
     expect(framesOf(editing.cuts.value)).toEqual([50]);
   });
 
+  test("before the line is there, and beyond its end, one looks at a frame that it has", () => {
+    const { editing, state } = line([40]);
+    const early = new Editing({ tell: () => ({ key: "", outcome: new Promise(() => {}) }), refuse: () => {}, reload: () => {}, who: () => null });
+
+    early.look(-1);
+    expect(early.at.value).toBe(0);
+    early.at.value = 1_000_000;
+    early.take(state(1, [40]));
+
+    expect(early.at.value).toBe(editing.frames.value - 1);
+  });
+
   test("a moved cut stays between its neighbours, those that are on their way too", () => {
     const { editing } = line([40, 80]);
 

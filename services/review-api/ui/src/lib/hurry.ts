@@ -4,6 +4,9 @@
 import { options } from "preact";
 
 let hurrying = false;
+let hurries = 0;
+/** The rendering that waits for a paint. */
+let late: (() => void) | null = null;
 
 /** Do something once what has changed until now is painted. */
 export function afterPaint(run: () => void): void {
@@ -14,6 +17,7 @@ export function afterPaint(run: () => void): void {
 /** Do something whose own changes of the page are painted before anything is rendered. */
 export function hurry(run: () => void): void {
   hurrying = true;
+  hurries += 1;
   try {
     run();
   } finally {
@@ -21,7 +25,19 @@ export function hurry(run: () => void): void {
   }
 }
 
-options.debounceRendering = (render) => (hurrying ? afterPaint(render) : queueMicrotask(render));
+options.debounceRendering = (render) => {
+  if (!hurrying) return queueMicrotask(render);
+  late = render;
+  afterPaint(render);
+};
+
+/** Do something and have it rendered before the next key, though something was hurried before: a field that it shows has that key already. */
+export function atOnce(run: () => void): void {
+  const before = hurries;
+  run();
+  if (hurries === before) late?.();
+  late = hurries === before ? null : late;
+}
 
 const QUIET_MS = 300;
 let busy = false;

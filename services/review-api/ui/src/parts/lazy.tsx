@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { whenQuiet } from "../lib/hurry";
+import { useKeysLater } from "../state/actions";
 import { Button, Notice } from "./bits";
 
 const REST_MS = 2000;
@@ -36,6 +37,7 @@ export function lazily<P extends object>(load: () => Promise<ComponentType<P>>, 
         () => setFailed(true),
       );
     }, []);
+    useKeysLater(!bare && !Shown && !failed, () => true);
     if (Shown) return <Shown {...props} />;
     if (failed) {
       return (

@@ -3,6 +3,7 @@
 import { computed } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { chordOf, type Pressed } from "../lib/chord";
+import { atOnce } from "../lib/hurry";
 import { route, type Page } from "./route";
 import { set, settings } from "./me";
 
@@ -126,10 +127,28 @@ export function useActions(does: Record<string, () => void>, everywhere = false)
   }, []);
 }
 
+let onTheirWay = 0;
+let pressed: { page: Page; id: string }[] = [];
+
+/** While a page is on its way, keys that are meant for it wait; what they mean is done once it `came`. */
+export function useKeysLater(waits: boolean, came: () => boolean): void {
+  useLayoutEffect(() => {
+    if (!waits) return;
+    onTheirWay += 1;
+    return () => {
+      onTheirWay -= 1;
+      if (onTheirWay) return;
+      const keys = pressed;
+      pressed = [];
+      if (came()) for (const { page, id } of keys) if (page === route.peek().page) perform(id);
+    };
+  }, [waits]);
+}
+
 /** Do an action, if anything here can. */
 export function perform(id: string): boolean {
   const run = handlers.get(id)?.at(-1);
-  run?.();
+  if (run) atOnce(run);
   return run !== undefined;
 }
 
@@ -146,12 +165,14 @@ export function onKey(event: KeyboardEvent): void {
   if (target?.closest(EDITABLE) && chord !== "Esc" && chord !== "Ctrl+K") return;
   // A button or a link that has the focus is pressed by these two keys; a slider moves by the arrows.
   if (target?.closest("button, a, summary, [role=option]") && (chord === "Space" || chord === "Enter")) return;
-  if (target?.closest("input, [role=slider], [role=grid]") && /^(Shift\+)?(←|→|↑|↓|Home|End|PageUp|PageDown)$/.test(chord)) return;
+  if (target?.closest("input") && /^(Shift\+)?(←|→|↑|↓|Home|End|PageUp|PageDown)$/.test(chord)) return;
   // An open dialog has the keys to itself; Esc closes it by itself.
   if (document.querySelector("dialog[open]") && !["Ctrl+K", "?"].includes(chord)) return;
   const action = bound.value.get(chord);
-  if (!action || !can(action.id)) return;
+  const waits = onTheirWay > 0 && action?.pages !== undefined;
+  if (!action || !(waits || can(action.id))) return;
   event.preventDefault();
   if (event.repeat && !action.repeats) return;
-  perform(action.id);
+  if (waits) pressed.push({ page: route.peek().page, id: action.id });
+  else perform(action.id);
 }

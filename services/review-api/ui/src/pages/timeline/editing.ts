@@ -45,12 +45,13 @@ export class Editing {
     batch(() => {
       this.video.value = video;
       this.#pending.value = unknownTo(video.version, this.#pending.peek());
+      this.look(this.at.peek());
       this.#chooseNoneThatIsGone();
     });
   }
 
   look(frame: number): void {
-    this.at.value = Math.min(this.frames.peek() - 1, Math.max(0, frame));
+    this.at.value = Math.max(0, Math.min(this.frames.peek() - 1, frame));
   }
 
   choose(frame: number | null): void {

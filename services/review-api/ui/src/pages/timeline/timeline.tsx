@@ -1,7 +1,7 @@
 // One video as a line: pictures, how near each frame is to a cut, how loud it is, and the cuts as sliders.
 
 import { batch, useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { get } from "../../api/client";
 import type { CutsChanged, Storyboard, VideoDetail } from "../../api/types";
 import type { CutWish } from "../../lib/cuts";
@@ -9,9 +9,9 @@ import { clock, milliseconds, timecode } from "../../lib/time";
 import { clamped, zoomed, type View } from "../../lib/view";
 import { Button, Notice } from "../../parts/bits";
 import { Others } from "../../parts/others";
-import { useActions } from "../../state/actions";
+import { useActions, useKeysLater } from "../../state/actions";
 import { desk } from "../../state/desk";
-import { onChanges } from "../../state/live";
+import { onChanges, onLive } from "../../state/live";
 import { me } from "../../state/me";
 import { go, pathOf, route } from "../../state/route";
 import { tell } from "../../state/sending";
@@ -54,26 +54,33 @@ function Timeline({ id }: { id: string }) {
   const scores = useSignal<Uint8Array | null>(null);
   const view = useSignal<View>({ from: 0, to: 1 });
 
-  const load = async (first: boolean): Promise<void> => {
+  const load = async (): Promise<void> => {
     const parts = editing.video.peek()?.segments_done;
     try {
       const one = await get<VideoDetail>(`/api/videos/${id}`, { clips: MOST_CLIPS });
       batch(() => {
+        const first = editing.video.peek() === null;
         editing.take(one);
+        problem.value = "";
         if (first) view.value = { from: 0, to: Math.max(1, editing.frames.peek()) };
       });
       // These grow with the parts that are finished, and with nothing else.
       if (parts !== one.segments_done) await loadTracks();
     } catch (error) {
-      if (first) problem.value = error instanceof Error ? error.message : String(error);
+      if (!editing.video.peek()) problem.value = error instanceof Error ? error.message : String(error);
     }
   };
+  const tracks = useRef(0);
   const loadTracks = async (): Promise<void> => {
+    tracks.current += 1;
+    const asked = tracks.current;
     const [board, loud, near] = await Promise.allSettled([
       get<Storyboard>(`/api/videos/${id}/storyboard`),
       get<Waveform>(`/api/videos/${id}/waveform`, { most: 4000 }),
       get<Scores>(`/api/videos/${id}/scores`),
     ]);
+    // Those of fewer parts may come after those of more.
+    if (asked !== tracks.current) return;
     if (board.status === "fulfilled") sheets.value = board.value.items;
     bare.value = sheets.value.length === 0;
     if (loud.status === "fulfilled") wave.value = loud.value;
@@ -91,7 +98,7 @@ function Timeline({ id }: { id: string }) {
         desk.refusedElsewhere(key);
         say("refused", why);
       },
-      reload: () => void load(false),
+      reload: () => void load(),
       who: () => me.peek()?.id ?? null,
     });
     made.at.value = Number(route.peek().query.get("frame") ?? 0) || 0;
@@ -100,18 +107,21 @@ function Timeline({ id }: { id: string }) {
   const { at, chosen, to, cuts, frames } = editing;
 
   useEffect(() => {
-    void load(true);
+    void load();
     let timer: ReturnType<typeof setTimeout> | null = null;
     const deaf = desk.onTurn((kind, of, outcome) => editing.turn(kind, of, outcome));
     const stop = onChanges((changes) => {
       if (!changes.some((change) => change.video_id === id && change.sequence > (editing.video.peek()?.version ?? 0))) return;
       timer ??= setTimeout(() => {
         timer = null;
-        void load(false);
+        void load();
       }, SOON_MS);
     });
+    // What happened while nobody listened.
+    const back = onLive(() => editing.video.peek() && void load());
     return () => {
       stop();
+      back();
       deaf();
       if (timer) clearTimeout(timer);
     };
@@ -162,6 +172,7 @@ function Timeline({ id }: { id: string }) {
     zoom_in: () => zoom(0.5),
     zoom_out: () => zoom(2),
   });
+  useKeysLater(!editing.video.value && !problem.value, () => editing.video.peek() !== null);
 
   if (problem.value) {
     return (
