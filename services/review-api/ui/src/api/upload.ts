@@ -60,6 +60,7 @@ export async function uploadFile(file: File, onSent: (bytes: number) => void, st
   tell();
   const missing = Array.from({ length: session.parts }, (_, n) => n + 1).filter((part) => !done.has(part));
   for (let at = 0; at < missing.length; at += URLS_AT_ONCE) {
+    stop.throwIfAborted();
     const wanted = missing.slice(at, at + URLS_AT_ONCE);
     const { items } = await send<{ items: PartUrl[] }>("POST", `${path}/urls`, { parts: wanted });
     const queue = [...items];
@@ -73,6 +74,7 @@ export async function uploadFile(file: File, onSent: (bytes: number) => void, st
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
+  stop.throwIfAborted();
   return send<Upload>("POST", `${path}/complete`, {});
 }
 
@@ -97,6 +99,7 @@ async function putPart(path: string, one: PartUrl, bytes: Blob, onSent: (bytes: 
 
 /** XMLHttpRequest, because fetch tells nothing of what was sent. */
 function put(url: string, bytes: Blob, onSent: (bytes: number) => void, stop: AbortSignal): Promise<void> {
+  stop.throwIfAborted();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = (): void => request.abort();

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { get, send } from "../api/client";
 import type { Account, Accounts, Deeds, Role, Token, TokenMade, Tokens } from "../api/types";
 import { when } from "../lib/time";
@@ -190,13 +190,27 @@ function TokenList({ roles }: { roles: readonly Role[] }) {
 function Keeping() {
   const accounts = useSignal<readonly Account[] | null>(null);
   const problem = useSignal("");
-  const ask = (): void =>
-    void get<Accounts>("/api/accounts").then(
-      (said) => (accounts.value = said.items),
-      (error: Error) => (problem.value = error.message),
-    );
-  useEffect(ask, []);
-  const change = (id: string, what: Record<string, unknown>): void => void send("POST", `/api/accounts/${id}`, what).then(ask, fail);
+  const ask = async (): Promise<void> => {
+    try {
+      accounts.value = (await get<Accounts>("/api/accounts")).items;
+    } catch (error) {
+      problem.value = error instanceof Error ? error.message : String(error);
+    }
+  };
+  useEffect(() => void ask(), []);
+  // One after the other, as they were pressed.
+  const last = useRef<Promise<void>>(Promise.resolve());
+  const open = useRef(0);
+  const change = (id: string, what: Record<string, unknown>): void => {
+    open.current += 1;
+    last.current = last.current
+      .then(() => send<void>("POST", `/api/accounts/${id}`, what))
+      .catch(fail)
+      .then(() => {
+        open.current -= 1;
+        return open.current ? undefined : ask();
+      });
+  };
   if (problem.value) return <Notice tone="failed" title="The accounts cannot be read"><p>{problem.value}</p></Notice>;
   return (
     <>
@@ -205,7 +219,7 @@ function Keeping() {
         {accounts.value?.map((one) => (
           <Person key={one.id} one={one} onChange={(what) => change(one.id, what)} />
         ))}
-        <NewPerson onDone={ask} />
+        <NewPerson onDone={() => void ask()} />
       </Panel>
       <Audit />
     </>
@@ -214,13 +228,26 @@ function Keeping() {
 
 function Person({ one, onChange }: { one: Account; onChange: (what: Record<string, unknown>) => void }) {
   const word = useSignal<string | null>(null);
+  // As they were pressed, until the server says what they are.
+  const roles = useSignal<readonly string[]>(one.roles);
+  useEffect(() => {
+    roles.value = one.roles;
+  }, [one]);
   const state = [one.disabled ? "disabled" : "", one.locked ? "locked" : "", one.signed_in_at ? `here ${when(one.signed_in_at)}` : "never here"].filter(Boolean).join(", ");
   return (
     <div class="person" data-account={one.login} data-off={one.disabled}>
       <span>
         <b>{one.name}</b> <span class="quiet">{one.login}</span>
       </span>
-      <Roles of={ROLES} chosen={one.roles} onChange={(roles) => (roles.length ? onChange({ roles }) : say("refused", "An account has one role at least: disable it instead."))} />
+      <Roles
+        of={ROLES}
+        chosen={roles.value}
+        onChange={(now) => {
+          if (!now.length) return say("refused", "An account has one role at least: disable it instead.");
+          roles.value = now;
+          onChange({ roles: now });
+        }}
+      />
       <span class="quiet">
         {state} · {one.signs_in}
       </span>

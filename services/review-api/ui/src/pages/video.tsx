@@ -10,7 +10,7 @@ import { Exporting } from "../parts/exporting";
 import { Files } from "../parts/files";
 import { Icon, type IconName } from "../parts/icons";
 import { Others } from "../parts/others";
-import { onChanges } from "../state/live";
+import { onChanges, onLive } from "../state/live";
 import { mayOperate } from "../state/me";
 import { personOf } from "../state/people";
 import { pathOf, route } from "../state/route";
@@ -56,8 +56,10 @@ export function VideoPage() {
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | null = null;
-    let gone = false;
+    let turns = 0;
     const ask = async (): Promise<void> => {
+      turns += 1;
+      const turn = turns;
       try {
         const [one, errors] = await Promise.all([
           get<VideoDetail>(`/api/videos/${id}`),
@@ -66,17 +68,17 @@ export function VideoPage() {
         // The newest stand first, so all of them are asked for.
         let next = one.events_next;
         const events = [...one.events];
-        while (next !== null && !gone) {
+        while (next !== null && turn === turns) {
           const more: Facts = await get<Facts>(`/api/videos/${id}/facts`, { after: next, limit: 5000 });
           events.push(...more.items);
           next = more.next;
         }
-        if (gone) return;
+        if (turn !== turns) return;
         video.value = { ...one, events };
         broken.value = errors.items;
         problem.value = "";
       } catch (error) {
-        if (!gone && !video.value) problem.value = error instanceof Error ? error.message : String(error);
+        if (turn === turns && !video.value) problem.value = error instanceof Error ? error.message : String(error);
       }
     };
     video.value = null;
@@ -89,9 +91,12 @@ export function VideoPage() {
         void ask();
       }, SOON_MS);
     });
+    // What happened while nobody listened.
+    const back = onLive(() => video.peek() && void ask());
     return () => {
-      gone = true;
+      turns = Infinity;
       stop();
+      back();
       if (timer) clearTimeout(timer);
     };
   }, [id]);

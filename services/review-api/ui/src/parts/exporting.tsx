@@ -1,6 +1,7 @@
 // Clips that are files, for other teams: in which format, and on to the download, a part at a time.
 
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { address, nextPart, type Query } from "../api/client";
 import { Button, Dialog } from "./bits";
 
@@ -28,12 +29,14 @@ export function Exporting({ what, query, onClose }: ExportProps) {
   const busy = useSignal(false);
   const problem = useSignal("");
   const got = useSignal<{ parts: number; clips: number; next: string | null } | null>(null);
+  const turn = useRef(0);
   const timeline = TIMELINES.includes(format.value);
 
   const download = async (): Promise<void> => {
     busy.value = true;
     problem.value = "";
     const before = got.value;
+    const mine = turn.current;
     const at = address(`/api/exports/clips.${format.value}`, { ...query, ...(timeline ? { media: media.value } : {}), cursor: before?.next });
     try {
       const part = await nextPart(at);
@@ -41,14 +44,16 @@ export function Exporting({ what, query, onClose }: ExportProps) {
       link.href = at;
       link.download = "";
       link.click();
-      got.value = { parts: (before?.parts ?? 0) + 1, clips: (before?.clips ?? 0) + part.clips, next: part.next };
+      // Of another format the next part is the first.
+      if (mine === turn.current) got.value = { parts: (before?.parts ?? 0) + 1, clips: (before?.clips ?? 0) + part.clips, next: part.next };
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      if (mine === turn.current) problem.value = error instanceof Error ? error.message : String(error);
     } finally {
       busy.value = false;
     }
   };
   const again = (): void => {
+    turn.current += 1;
     got.value = null;
     problem.value = "";
   };

@@ -56,6 +56,7 @@ async function bring(one: Incoming): Promise<void> {
   running.add(one.id);
   try {
     const stored = await uploadFile(one.file, (sent) => edit(one.id, { sent }), one.abort.signal);
+    one.abort.signal.throwIfAborted();
     edit(one.id, { state: "asking", sent: one.bytes });
     await ask({ kind: "upload", key: stored.key, name: one.name });
     incoming.value = incoming.value.filter((other) => other.id !== one.id);
@@ -78,8 +79,10 @@ export function resumeUpload(id: string): void {
 /** Stop one, and take it off the list if it is stopped already. */
 export function stopUpload(id: string): void {
   const one = incoming.value.find((other) => other.id === id);
-  if (one?.state === "sending") one.abort.abort();
-  else incoming.value = incoming.value.filter((other) => other.id !== id);
+  if (one?.state === "sending") {
+    one.abort.abort();
+    if (!running.has(id)) edit(id, { state: "stopped", problem: "stopped" });
+  } else incoming.value = incoming.value.filter((other) => other.id !== id);
 }
 
 async function ask(source: Record<string, unknown>): Promise<Admission> {
@@ -89,20 +92,23 @@ async function ask(source: Record<string, unknown>): Promise<Admission> {
   return said;
 }
 
-/** Ask for the addresses in a text, one a line; says what is wrong with those that are none. */
-export async function takeAddresses(text: string): Promise<void> {
+/** Ask for the addresses in a text, one a line; says what is wrong with those that are none. Returns those that could not be asked for. */
+export async function takeAddresses(text: string): Promise<string[]> {
   const lines = text.split(/\s+/).filter(Boolean);
   const wrong = lines.filter((line) => !/^https?:\/\/[^/]+/i.test(line));
   if (wrong.length) say("refused", `${wrong[0]?.slice(0, 80)} is no address of a web page: it begins with http:// or https://.`);
+  const left = [...wrong];
   let done = 0;
   for (const url of lines.filter((line) => !wrong.includes(line))) {
     try {
       await ask({ kind: "url", url });
       done += 1;
     } catch (error) {
+      left.push(url);
       say("refused", `${url.slice(0, 80)}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   if (done) say("done", done === 1 ? "The video was asked for." : `${done} videos were asked for.`);
   refreshVideos();
+  return left;
 }

@@ -6,6 +6,7 @@ import type { Failure, Failures, Progress, ProgressList, Stage, Stages, Video, V
 import { whenQuiet } from "../lib/hurry";
 import { onChanges, onLive } from "./live";
 import { route, type Page } from "./route";
+import { say } from "./toasts";
 
 const SOON_MS = 300;
 /** On pages that show none of it but a count, what changes is asked for at leisure. */
@@ -25,9 +26,14 @@ export const stages = signal<readonly Stage[]>([]);
 let soon: ReturnType<typeof setTimeout> | null = null;
 let shown = FIRST;
 
+let asked = 0;
+
 async function refresh(): Promise<void> {
+  asked += 1;
+  const turn = asked;
   try {
     const [page, failed] = await Promise.all([get<Videos>("/api/videos", { limit: Math.min(500, shown) }), get<Failures>("/api/failures")]);
+    if (turn !== asked) return;
     videos.value = page.items;
     nextVideos.value = page.next;
     failures.value = failed.items;
@@ -53,7 +59,16 @@ export function refreshVideos(): void {
 export async function moreVideos(): Promise<void> {
   const cursor = nextVideos.value;
   if (!cursor) return;
-  const page = await get<Videos>("/api/videos", { limit: FIRST, cursor });
+  let page: Videos;
+  try {
+    page = await get<Videos>("/api/videos", { limit: FIRST, cursor });
+  } catch (error) {
+    say("failed", error instanceof Error ? error.message : String(error));
+    return;
+  }
+  // Asked for twice, or the list was read anew meanwhile.
+  if (cursor !== nextVideos.peek()) return;
+  asked += 1;
   shown += page.items.length;
   videos.value = [...videos.value, ...page.items];
   nextVideos.value = page.next;

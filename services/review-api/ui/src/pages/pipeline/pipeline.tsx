@@ -69,7 +69,7 @@ function Ask() {
         event.preventDefault();
         const said = text.value;
         text.value = "";
-        if (said.trim()) void takeAddresses(said);
+        if (said.trim()) void takeAddresses(said).then((left) => (text.value ||= left.join(" ")));
       }}
     >
       <input
