@@ -10,7 +10,7 @@ from desk import whole
 from divided import divided_film
 from firefox import Firefox
 from heaters_local.client import Api
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 from visitor import Person, Seen, new_key, shown
 
 
@@ -26,6 +26,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             if isinstance(value, Firefox):
                 report.sections.append(("the page in Firefox", value.shown()))
     return report
+
+
+# What is waited for comes late on a loaded machine; where it must not come late, a test says how it would be seen.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")

@@ -174,19 +174,23 @@ def test_a_file_that_is_dropped_on_the_page_becomes_a_video(person: Come, desk: 
         base64.b64encode(film.read_bytes()).decode(),
     )
 
-    page.locator("main").dispatch_event("drop", {"dataTransfer": dropped})
+    # Until the page is fetched, something else stands in its place.
+    page.locator("main.pipeline").dispatch_event("drop", {"dataTransfer": dropped})
     row = page.get_by_role("row").filter(has_text="let_fall")
     expect(row.get_by_role("link", name="1 of 1 left")).to_be_visible(timeout=60_000)
 
 
 def test_clips_arrive_on_every_page_while_the_rest_of_the_video_is_being_made(
-    person: Come, seen: Seen, desk: Api, tmp_path: Path
+    person: Come, seen: Seen, desk: Api, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     film = render_film(tmp_path / "growing.mp4", FilmKind(frames=1000, width_px=640, height_px=360, gop_frames=25))
     somebody = person()
     pipeline = somebody.look("/pipeline")
+    request.addfinalizer(lambda: desk.resume("preprocess"))
     video_id = send(desk, film)
     expect(pipeline.locator(f"[data-video='{video_id}']")).to_be_visible(timeout=20_000)
+    wait_for(lambda: desk.video(video_id)["segments_done"] > 1, "the first parts", within_s=90)
+    desk.pause("preprocess", "the rest is to be made while somebody looks, however slow they are")
     review = somebody.look(f"/review/{video_id}")
     grid = somebody.look(f"/grid?video={video_id}")
     timeline = somebody.look(f"/timeline/{video_id}")
@@ -199,6 +203,7 @@ def test_clips_arrive_on_every_page_while_the_rest_of_the_video_is_being_made(
     expect(pipeline.locator(f"[data-video='{video_id}']")).to_contain_text("/40")
     press(review, "s")
     seen.saved(review)
+    desk.resume("preprocess")
     wait_for(lambda: desk.video(video_id)["segments_done"] == 40, "the rest", within_s=90)
 
     count = len(seen.clips(video_id))

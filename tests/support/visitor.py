@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +12,13 @@ from desk import wait_for
 from heaters_local.client import Api
 from heaters_media.film import read_number
 from PIL import Image
-from playwright.sync_api import BrowserContext, Error, Locator, Page, expect
+from playwright.sync_api import APIResponse, BrowserContext, Error, Locator, Page, Route, expect
 
 _PICTURE = """(picture) => {
   const canvas = document.createElement('canvas');
   canvas.width = picture.videoWidth || picture.naturalWidth; canvas.height = picture.videoHeight || picture.naturalHeight;
   canvas.getContext('2d').drawImage(picture, 0, 0);
-  return canvas.toDataURL('image/png').split(',')[1];
+  return canvas.width && canvas.height ? canvas.toDataURL('image/png').split(',')[1] : '';
 }"""
 
 FILMS = """[...document.querySelectorAll('video')].map((v) => `${v.className || 'hidden'} ${v.dataset.clip}: ready ${v.readyState}, `
@@ -51,10 +52,12 @@ class Person:
         return page
 
 
+TAKE = "[...document.querySelectorAll('.over button')].find((one) => one.innerText.includes('Take mine here'))?.click()"
+"""Have what this person's other pages held; nothing where that is not offered, or not any more."""
+
+
 def _has_a_film(page: Page) -> bool:
-    take = page.get_by_role("button", name="Take mine here")
-    if take.is_visible():
-        take.click()
+    page.evaluate(TAKE)
     return bool(page.evaluate("document.querySelector('video.on')?.readyState >= 2"))
 
 
@@ -80,12 +83,14 @@ class Seen:
         return int(said[0]), int(said[-1])
 
     def frame(self, page: Page) -> int:
-        """The number in the frame that is on the screen."""
+        """The number in the frame that is on the screen; -1 while there is none."""
         return self.number(page.locator("video.on"))
 
     def number(self, picture: Locator) -> int:
         """The number in a picture of the page."""
         data = base64.b64decode(picture.evaluate(_PICTURE))
+        if not data:
+            return -1
         return read_number(np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.uint8))
 
     def saved(self, page: Page) -> None:
@@ -101,6 +106,47 @@ def shown(page: Page) -> str:
         return f"{page.url}\n{said}\n{page.evaluate(FILMS)}"
     except Error as error:
         return f"{page.url} says nothing: {error}"
+
+
+class Held:
+    """Requests of a page that stay on their way until a test lets them go: as new ones, or with the answer they would have had at once."""
+
+    def __init__(self, page: Page, pattern: str | re.Pattern[str], *, answered: bool = False) -> None:
+        self._page, self._pattern, self._answered = page, pattern, answered
+        self._routes: list[tuple[Route, APIResponse | None]] = []
+        self._holds = True
+        page.route(pattern, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self._holds:
+            self._routes.append((route, route.fetch() if self._answered else None))
+        else:
+            route.continue_()
+
+    def wait(self, count: int = 1) -> None:
+        """Wait until so many are on their way."""
+        wait_for(
+            lambda: len(self._routes) >= count or self._page.wait_for_timeout(20), f"{count} requests {self._pattern}"
+        )
+
+    def let_go(self) -> None:
+        """Have all of them answered, and hold no more; returns when the page has taken the answers in."""
+        self._holds = False
+        for route, answer in self._routes:
+            with self._page.expect_event("requestfinished", lambda done, asked=route.request: done == asked):
+                if answer is None:
+                    route.continue_()
+                else:
+                    route.fulfill(response=answer)
+        self._page.unroute(self._pattern, self._hold)
+        self._page.evaluate(RENDERED)
+
+    def pass_on(self) -> None:
+        """As `let_go`, without waiting: for what a page may ask for and not want any more."""
+        self._holds = False
+        for route, _ in self._routes:
+            route.continue_()
+        self._page.unroute(self._pattern, self._hold)
 
 
 def new_key() -> dict[str, str]:
