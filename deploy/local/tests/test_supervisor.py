@@ -112,6 +112,15 @@ def test_a_server_that_is_killed_comes_back_at_its_address(home, table, launched
     assert home.last().urls == state.urls
 
 
+def test_a_service_that_a_nameless_signal_ends_is_started_again(home, table, launched):
+    launched(table("steady"))
+
+    psutil.Process(part(home, "steady-1").pid).send_signal(40)
+    wait_for(lambda: part(home, "steady-1").restarts == 1 and part(home, "steady-1").state == PartState.READY)
+
+    assert part(home, "steady-1").last_exit_code == -40
+
+
 def test_what_runs_goes_on_while_the_disk_is_full(table, tmp_path):
     with small_disk(tmp_path / "small", size_mib=4) as disk:
         home = Home(disk.folder / "home")

@@ -332,7 +332,8 @@ class Supervisor:
 
 def _told(code: int | None) -> str:
     if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}"
+        names = {known.value: known.name for known in signal.Signals}  # signals in real time have none
+        return f"signal {names.get(-code, -code)}"
     return f"exit code {code}"
 
 

@@ -248,7 +248,8 @@ def hold_to_limits(job: jobs.Job, pid: int) -> None:
 def ending(exit_code: int | None) -> str:
     """How a process ended, in words."""
     if exit_code is not None and exit_code < 0:
-        return f"killed by {signal.Signals(-exit_code).name}"
+        names = {known.value: known.name for known in signal.Signals}  # signals in real time have none
+        return f"killed by {names.get(-exit_code, f'signal {-exit_code}')}"
     return f"exit code {exit_code}"
 
 
