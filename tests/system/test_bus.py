@@ -341,6 +341,15 @@ async def test_following_survives_the_death_of_the_server_with_nothing_lost_and_
     assert [m.sequence for m in seen] == list(range(1, len(seen) + 1))
 
 
+async def test_a_server_without_the_stream_is_told_in_words(settings: Settings, tmp_path: Path) -> None:
+    with NatsServer(tmp_path / "nats", free_port()) as server:
+        bus = Bus(settings.model_copy(update={"nats_url": server.url}), source="test")
+        await bus.connect()
+        with pytest.raises(BusError, match=r"nothing is known of the facts. stream: .*stream not found"):
+            await bus.last_sequence()
+        await bus.close()
+
+
 async def test_progress_comes_back_by_itself_after_a_restart_of_the_server(tmp_path: Path, settings: Settings) -> None:
     video = uuid4()
     with NatsServer(tmp_path / "nats", free_port()) as server:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 
 async def test_chores_are_shown_with_their_last_run_and_can_be_run_now(desk: Any) -> None:
     ran = (await desk.client.post("/api/maintenance/uploads")).json()
@@ -19,6 +21,17 @@ async def test_a_doctor_finds_a_whole_installation_well(desk: Any) -> None:
 
     assert [one["part"] for one in found] == ["nats", "streams", "projection", "database", "clock", "s3", "disk"]
     assert [one for one in found if not one["ok"]] == []
+
+
+async def test_too_little_room_is_told_by_readiness_and_doctor(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.application.desk.objects, "_free_space_bytes", 1 << 62)
+
+    ready = await desk.client.get("/readyz")
+    (disk,) = [one for one in (await desk.client.get("/api/doctor")).json()["items"] if one["part"] == "disk"]
+
+    assert ready.status_code == 503
+    assert ready.json()["space"].endswith(f"{1 << 42} MiB are kept in reserve")
+    assert (disk["ok"], disk["what"]) == (False, ready.json()["space"])
 
 
 async def test_a_doctor_says_what_is_missing_and_what_to_do(desk: Any) -> None:

@@ -316,8 +316,16 @@ class Bus:
         return int(info.num_pending or 0), int(info.num_ack_pending or 0)
 
     async def last_sequence(self) -> int:
-        """The sequence of the newest message of the facts stream; 0 if it is empty."""
-        return int((await self.jetstream.stream_info(FACTS_STREAM)).state.last_seq)
+        """The sequence of the newest message of the facts stream; 0 if it is empty.
+
+        Raises:
+            BusError: NATS does not say.
+        """
+        try:
+            info = await self.jetstream.stream_info(FACTS_STREAM)
+        except (NatsError, OSError) as problem:
+            raise BusError(f"nothing is known of the facts' stream: {problem}") from problem
+        return int(info.state.last_seq)
 
     async def follow(self, after: int, *, most: int = 500) -> AsyncIterator[list[Stored]]:
         """Every message of the facts stream after a sequence, in stream order, for ever.

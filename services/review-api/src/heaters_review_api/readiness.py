@@ -47,8 +47,8 @@ class Readiness:
                 lag = await self._bus.last_sequence() - self._passed.sequence
                 if lag > _MOST_BEHIND:
                     wrong["projection"] = f"{lag} facts behind the stream"
-            except (Unavailable, OSError, TimeoutError) as problem:
-                wrong["bus"] = str(problem) or "NATS does not answer"
+            except Unavailable as problem:
+                wrong["bus"] = str(problem)
         try:
             await self._queries.check()
         except (SQLAlchemyError, OSError) as problem:
@@ -58,10 +58,8 @@ class Readiness:
                 await asyncio.to_thread(self._objects.store.check)
         except (TryLater, MissingObject, Unavailable, TimeoutError) as problem:
             wrong["store"] = str(problem) or "the object store does not answer"
-        try:
-            self._objects.require_space(0)
-        except TryLater as problem:
-            wrong["space"] = str(problem)
+        if short := self._objects.no_space():
+            wrong["space"] = short
         if self._projector.trouble:
             wrong["projector"] = self._projector.trouble
         return wrong

@@ -142,10 +142,8 @@ class Doctor:
 
     async def _disk(self) -> Diagnosis:
         free = await asyncio.to_thread(self._objects.free_bytes)
-        try:
-            self._objects.require_space(0)
-        except TryLater as problem:
-            return Diagnosis("disk", False, str(problem), "make room, or lower HEATERS_CACHE_LIMIT_BYTES")
+        if short := self._objects.no_space():
+            return Diagnosis("disk", False, short, "make room, or lower HEATERS_CACHE_LIMIT_BYTES")
         return Diagnosis("disk", True, f"{free >> 20} MiB free at the cache")
 
 
