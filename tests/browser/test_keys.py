@@ -122,6 +122,35 @@ def test_tags_and_a_note_are_written_without_the_mouse(person: Come, film: Film,
     assert (clip["tags"], clip["note"], clip["state"]) == (["night", "rain"], "shaky, but beautiful", "pending_review")
 
 
+def test_a_tag_that_the_model_suggests_is_taken_over_with_one_press_and_back(
+    person: Come, film: Film, seen: Seen
+) -> None:
+    video_id = film(1, 25)
+    somebody = person()
+    seen.api._http.post(
+        f"/api/clips/{seen.clips(video_id)[0]['id']}/annotation",
+        json={"tags": [video_id], "note": ""},
+        headers=new_key(),
+    ).raise_for_status()
+    # What a model says of it needs weights that are not here; that it is told so is tested beside the search.
+    somebody.context.route(
+        "**/suggestions",
+        lambda route: route.fulfill(
+            json={"model": "m", "items": [{"tag": "harbour", "share": 0.6}, {"tag": "dusk", "share": 0.2}]}
+        ),
+    )
+    page = somebody.look(f"/search?words=%23{video_id}")
+    suggested = page.get_by_role("group", name="Suggested tags").get_by_role("button")
+
+    page.get_by_role("gridcell").first.click()
+    expect(suggested).to_have_text(["harbour", "dusk"])
+    suggested.first.click()
+    expect(suggested).to_have_text(["dusk"])
+    wait_for(lambda: seen.clips(video_id)[0]["tags"] == [video_id, "harbour"], "the tag")
+    press(page, "u")
+    wait_for(lambda: seen.clips(video_id)[0]["tags"] == [video_id], "the tags as they were")
+
+
 def test_cuts_are_confirmed_removed_added_and_moved_by_keys(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(3, 40)
     page = person().review(video_id)
@@ -296,6 +325,8 @@ def test_each_page_has_a_key(person: Come, desk: Api) -> None:
         press(page, key)
         expect(page).to_have_url(f"{desk.url}{path}")
         expect(page.get_by_label("Loading", exact=True)).to_have_count(0)
+        if path == "/search":
+            expect(page.get_by_label("Search clips")).to_be_focused()
     press(page, "6")
 
     expect(page).to_have_url(f"{desk.url}/failed")

@@ -33,6 +33,7 @@ export type {
   Stage,
   Stages,
   Storyboard,
+  Suggestions,
   Token,
   TokenMade,
   Tokens,

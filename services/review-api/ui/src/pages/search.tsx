@@ -14,6 +14,7 @@ import { clipOf, keepClips, peekClip } from "../state/clips";
 import { go, pathOf, route } from "../state/route";
 import { say } from "../state/toasts";
 import { videos } from "../state/videos";
+import { Suggested } from "./suggested";
 
 const LONGEST_PX = 512;
 
@@ -220,6 +221,7 @@ export function SearchPage() {
         </span>
         {count > 0 && <Button icon="plus" label="More like these" onPress={() => more(false)} />}
         {count > 0 && (wish.like.length > 0 || wish.text) && <Button icon="minus" label="Less like these" onPress={() => more(true)} />}
+        {count === 1 && <Suggested id={chosen()[0] as string} />}
         <span class="space" />
         <Button kind="verdict" tone="approve" icon="approve" label="Approve" action="approve" disabled={!count} onPress={() => perform("approve")} />
         <Button kind="verdict" tone="skip" icon="skip" label="Skip" action="skip" disabled={!count} onPress={() => perform("skip")} />

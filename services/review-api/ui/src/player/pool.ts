@@ -3,10 +3,6 @@
 
 import { playAddress } from "../api/client";
 
-export interface PoolItem {
-  id: string;
-}
-
 export type Cause = "object" | "decoding" | "network";
 
 export class Pool {

@@ -267,8 +267,8 @@ class Desk {
     return get<Actions>(`/api/clips/${clip.id}/actions`);
   }
 
-  /** Write tags and a note to a clip. */
-  annotate(clip: Clip, tags: string[], note: string): void {
+  /** Write tags and a note to a clip. Returns the clip as it then is; null if that was refused. */
+  async annotate(clip: Clip, tags: string[], note: string): Promise<Clip | null> {
     const line = this.lines.add("note", clip);
     const noted = { ...clip, tags, note };
     // What was written since stays as it is shown: its own answer follows.
@@ -283,10 +283,11 @@ class Desk {
       { video: clip.video_id },
     );
     this.#steps.remember({ key, word: "note", clips: [] });
-    void outcome.then((said) => {
-      this.#settled(line, said, () => replace(clip));
-      if (said.kind === "done") replace(said.answer.clip);
-    });
+    const said = await outcome;
+    this.#settled(line, said, () => replace(clip));
+    if (said.kind !== "done") return null;
+    replace(said.answer.clip);
+    return said.answer.clip;
   }
 
   /** Something was decided on another page: it is the next to be taken back. */

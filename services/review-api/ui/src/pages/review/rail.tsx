@@ -166,13 +166,13 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
       .map((word) => word.trim())
       .filter((word) => word && !clip.tags.includes(word));
     tag.value = "";
-    if (words.length) desk.annotate(clip, [...clip.tags, ...new Set(words)], clip.note);
+    if (words.length) void desk.annotate(clip, [...clip.tags, ...new Set(words)], clip.note);
   };
   const keep = (): void => {
     const said = note.value.trim();
     if (said === told.current) return;
     told.current = said;
-    desk.annotate(clip, clip.tags, said);
+    void desk.annotate(clip, clip.tags, said);
   };
   // What was typed is meant for this clip also where the verdict comes by the mouse, and the field goes.
   const end = useRef(() => {});
@@ -192,7 +192,7 @@ function Words({ clip, writing }: { clip: Clip; writing: Props["writing"] }) {
             aria-label={`Remove the tag ${word}`}
             title="Remove this tag"
             onMouseDown={(event) => event.preventDefault()}
-            onClick={() => desk.annotate(clip, clip.tags.filter((one) => one !== word), clip.note)}
+            onClick={() => void desk.annotate(clip, clip.tags.filter((one) => one !== word), clip.note)}
           >
             {word}
             <Icon name="close" />

@@ -63,6 +63,9 @@ export function ReviewPage() {
     const deaf = swipes(screen.current as HTMLElement, screen.current?.parentElement as HTMLElement, (verdict) => perform(verdict));
     desk.start(route.peek().id);
     const hear = onLive(() => made.again());
+    // In order: Firefox that is taken away from films on their way may decode none of the next page's either.
+    const leave = (): void => made.clear();
+    addEventListener("pagehide", leave);
     // First of all at a verdict: the next film is on the screen. Everything else of the page follows behind.
     let following = false;
     const follow = (): void => {
@@ -96,6 +99,7 @@ export function ReviewPage() {
       late();
       sound();
       hear();
+      removeEventListener("pagehide", leave);
       deaf();
       if (timer) clearTimeout(timer);
       made.clear();
