@@ -113,7 +113,10 @@ async def test_the_network_is_loaded_once_for_many_segments(
     told: Told[SegmentPreprocessed], objects: Objects, resident: Resident
 ) -> None:
     def processes() -> set[int]:
-        return {process.pid for process in psutil.Process().children(recursive=True)}
+        # Of the process that children are forked from, and of nobody else who lives below this one.
+        alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+        parents = [one for one in alive if "multiprocessing.forkserver" in " ".join(one.cmdline())]
+        return {process.pid for parent in parents for process in parent.children()}
 
     before = processes()
     first = await detect_scenes(told, objects=objects, resident=resident, default=Wish("transnetv2"), threads=1)
