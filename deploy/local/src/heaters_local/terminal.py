@@ -10,11 +10,22 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.segment import Segment
 
+from heaters_local.client import ApiError
 from heaters_local.launch import Launched, StartedNothing
 from heaters_local.show import part_line, parts_table
 from heaters_local.state import AlreadyRunning, Home, PartState, Phase, State
 
-__all__ = ["complain", "console", "harmless", "home_option", "said", "show_until", "started", "table_option"]
+__all__ = [
+    "complain",
+    "console",
+    "harmless",
+    "home_option",
+    "one_by_one",
+    "said",
+    "show_until",
+    "started",
+    "table_option",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,6 +95,21 @@ def said(target: Console, text: str) -> None:
 def complain(text: str) -> None:
     """Say on stderr what went wrong with one of several things; the command goes on."""
     click.echo(f"Error: {harmless(text)}", err=True)
+
+
+def one_by_one(target: Console, names: Iterable[str], work: Callable[[str], str]) -> bool:
+    """Do something with each of several, and say what came of it; one that is refused (`ApiError`) keeps no other.
+
+    The work is done with one, and returns what to say of it. Returns whether none was refused.
+    """
+    well = True
+    for name in names:
+        try:
+            said(target, work(name))
+        except ApiError as error:
+            complain(f"{name}: {error}")
+            well = False
+    return well
 
 
 def show_until(target: Console, launched: Launched, *, phase: Phase | None) -> State:

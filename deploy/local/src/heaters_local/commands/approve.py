@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from heaters_local.client import Api, ApiError
+from heaters_local.client import Api
 from heaters_local.resolve import NoSuchId, ids_to_approve
 from heaters_local.state import Home
-from heaters_local.terminal import complain, console, home_option, said
+from heaters_local.terminal import complain, console, home_option, one_by_one, said
 
 
 @click.command()
@@ -31,15 +31,13 @@ def approve(home: Home, names: tuple[str, ...], everything: bool) -> None:
             except NoSuchId as error:
                 complain(str(error))
                 failed = True
-        for clip_id in dict.fromkeys(wanted):
-            try:
-                clip = api.approve(clip_id)["clip"]
-            except ApiError as error:
-                complain(f"{clip_id}: {error}")
-                failed = True
-                continue
-            said(out, f"{clip['id']}  frames {clip['start']}-{clip['end']}  {clip['state']}")
         if not wanted and not failed:
             said(out, "nothing is pending")
-    if failed:
+        well = one_by_one(out, dict.fromkeys(wanted), lambda clip_id: _approved(api, clip_id))
+    if failed or not well:
         sys.exit(1)
+
+
+def _approved(api: Api, clip_id: str) -> str:
+    clip = api.approve(clip_id)["clip"]
+    return f"{clip['id']}  frames {clip['start']}-{clip['end']}  {clip['state']}"

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from heaters_local.client import Api, ApiError
+from heaters_local.client import Api
 from heaters_local.resolve import failure_id
 from heaters_local.state import Home
-from heaters_local.terminal import complain, console, home_option, said
+from heaters_local.terminal import console, home_option, one_by_one, said
 from heaters_local.views import Failure
 
 
@@ -66,7 +66,7 @@ def show(home: Home, failure: str) -> None:
 def retry(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
     """Give what failed to its stage again."""
     with Api.of(home) as api:
-        _each(_chosen(api, failures, everything, stage), api.retry, "asked for again")
+        _settle(_chosen(api, failures, everything, stage), api.retry, "asked for again")
 
 
 @failed.command()
@@ -77,21 +77,15 @@ def retry(home: Home, failures: tuple[str, ...], everything: bool, stage: str | 
 def discard(home: Home, failures: tuple[str, ...], everything: bool, stage: str | None) -> None:
     """Wait for what failed no more: it leaves the list, and stays undone."""
     with Api.of(home) as api:
-        _each(_chosen(api, failures, everything, stage), api.discard, "discarded")
+        _settle(_chosen(api, failures, everything, stage), api.discard, "discarded")
 
 
-def _each(failures: list[str], settle: Callable[[str], None], done: str) -> None:
-    """Settle failures one by one; one that is refused, as one that somebody else has settled, keeps no other."""
-    out, refused = console(), False
-    for failure in failures:
-        try:
-            settle(failure)
-        except ApiError as error:
-            complain(f"{failure}: {error}")
-            refused = True
-            continue
-        said(out, f"{done}: {failure}")
-    if refused:
+def _settle(failures: list[str], settle: Callable[[str], None], done: str) -> None:
+    def one(failure: str) -> str:
+        settle(failure)
+        return f"{done}: {failure}"
+
+    if not one_by_one(console(), failures, one):
         sys.exit(1)
 
 

@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from heaters_local.client import Api, ApiError
+from heaters_local.client import Api
 from heaters_local.select import Selection, chosen, selection_options
 from heaters_local.state import Home
-from heaters_local.terminal import complain, console, home_option, said
+from heaters_local.terminal import console, home_option, one_by_one, said
 
 
 @click.command()
@@ -23,18 +23,15 @@ def redetect(home: Home, selection: Selection, detector: str) -> None:
     was decided about.
     """
     out = console()
-    failed = False
     with Api.of(home) as api:
         videos = chosen(api, selection)
-        for video in videos:
-            try:
-                done = api.replay(video, "scenes", force=False, detector=detector)
-            except ApiError as error:
-                complain(f"{video}: {error}")
-                failed = True
-                continue
-            said(out, f"{video}  {done['messages']} segments asked for again with {detector}")
         if not videos:
             said(out, "no video fits")
-    if failed:
-        sys.exit(1)
+        if not one_by_one(out, videos, lambda video: asked_again(api, video, detector)):
+            sys.exit(1)
+
+
+def asked_again(api: Api, video: str, detector: str) -> str:
+    """Have the cuts of a video found again by a detector; returns what to say of it."""
+    done = api.replay(video, "scenes", force=False, detector=detector)
+    return f"{video}  {done['messages']} segments asked for again with {detector}"

@@ -8,10 +8,11 @@ from collections import defaultdict
 import click
 from rich.table import Table
 
-from heaters_local.client import Api, ApiError
+from heaters_local.client import Api
+from heaters_local.commands.redetect import asked_again
 from heaters_local.select import Selection, chosen, selection_options
 from heaters_local.state import Home
-from heaters_local.terminal import complain, console, home_option, said
+from heaters_local.terminal import console, home_option, one_by_one, said
 from heaters_local.tuning import Labels, fit, labels_of, scores_of
 
 _STRICTNESS = re.compile(r"adaptive\((?:strictness=([0-9.]+),)?")
@@ -38,7 +39,7 @@ def tune(home: Home, selection: Selection, by: str, applied: bool) -> None:
     """
     out = console()
     groups: dict[str, list[tuple[str, float, list[float], Labels]]] = defaultdict(list)
-    skipped, refused = 0, False
+    skipped = 0
     with Api.of(home) as api:
         for video_id in chosen(api, selection):
             video = api.video(video_id)
@@ -82,15 +83,7 @@ def tune(home: Home, selection: Selection, by: str, applied: bool) -> None:
         if skipped:
             said(out, f"{skipped} videos have no scores of the adaptive detector")
         if applied:
-            for video_id, detector in wanted.items():
-                try:
-                    done = api.replay(video_id, "scenes", force=False, detector=detector)
-                except ApiError as error:
-                    complain(f"{video_id}: {error}")
-                    refused = True
-                    continue
-                said(out, f"{video_id}  {done['messages']} segments asked for again with {detector}")
+            if not one_by_one(out, wanted, lambda video: asked_again(api, video, wanted[video])):
+                sys.exit(1)
         elif wanted:
             said(out, "nothing is changed: --apply finds the cuts again, `heaters ingest --detector` is for new videos")
-    if refused:
-        sys.exit(1)
