@@ -11,7 +11,7 @@ from desk import in_review, wait_for
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Route, expect
-from visitor import Person, Seen, new_key, press
+from visitor import Person, Seen, intercept, new_key, press
 
 pytestmark = pytest.mark.browser
 
@@ -237,7 +237,7 @@ def test_a_cut_on_the_line_is_there_before_the_server_knows(person: Come, film: 
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route("**/cuts", hold)
+    intercept(page, "**/cuts", hold)
 
     press(page, "Home", "Shift+ArrowRight", "b")
     expect(page.locator("[data-cut='10']")).to_have_attribute("data-chosen", "true")
@@ -412,7 +412,7 @@ def test_two_people_get_different_clips_and_a_conflict_names_who_was_first(
     assert (clips[there]["state"], clips[there]["decided_by"]) == ("review_archived", bo["id"])
 
     contested = seen.clips(video_id)[seen.span(first)[0]]["id"]
-    first.route("**/api/clips/picked?*", lambda route: route.abort())
+    intercept(first, "**/api/clips/picked?*", lambda route: route.abort())
     headers = {"origin": desk.url, "Idempotency-Key": uuid.uuid4().hex}
     judged = other.context.request.post(
         f"{desk.url}/api/clips/{contested}/verdict", data={"verdict": "archive"}, headers=headers

@@ -9,7 +9,7 @@ from desk import wait_for
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Route, expect
-from visitor import Held, Person, Seen, new_key, press
+from visitor import Held, Person, Seen, intercept, new_key, press
 
 pytestmark = pytest.mark.browser
 
@@ -277,6 +277,29 @@ def test_the_grid_shows_what_its_filters_say_when_a_verdict_is_late(person: Come
     expect(tiles).to_have_count(1)
 
 
+def test_stacks_that_were_looked_for_while_the_list_was_read_anew_are_shown(
+    person: Come, film: Film, seen: Seen, desk: Api
+) -> None:
+    video_id = film(4, 8, same=True)
+    clip_id = seen.clips(video_id)[8]["id"]
+    somebody = person()
+    desk._http.post(f"/api/clips/{clip_id}/verdict", json={"verdict": "skip"}, headers=new_key()).raise_for_status()
+    page = somebody.look(f"/grid?video={video_id}")
+    tiles = page.get_by_role("gridcell")
+    expect(tiles).to_have_count(3)
+    # A picture that no tile shows: it is looked at for stacks alone.
+    held = Held(page, "**/frames/26.jpg")
+
+    press(page, "d")
+    held.wait()
+    desk._http.post("/api/undo", json={}, headers=new_key()).raise_for_status()
+    expect(tiles).to_have_count(4)
+    held.let_go()
+
+    expect(page.locator(".tile-stack")).to_have_text("\N{MULTIPLICATION SIGN}3")
+    expect(tiles).to_have_count(2)
+
+
 def test_the_grids_keys_work_on_when_the_list_has_become_shorter(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(4, 8)
     page = person().look(f"/grid?video={video_id}")
@@ -297,8 +320,10 @@ def test_an_old_search_shows_nothing_under_a_new_one(person: Come, film: Film) -
 
     page.goto(page.url + f"?words=film&video={video_id}")
     held.wait()
-    page.route(
-        "**/api/search", lambda route: route.fallback() if "film" in str(route.request.post_data) else route.continue_()
+    intercept(
+        page,
+        "**/api/search",
+        lambda route: route.fallback() if "film" in str(route.request.post_data) else route.continue_(),
     )
     page.get_by_label("Search clips").fill("zyzzyva")
     press(page, "Enter")
@@ -313,7 +338,7 @@ def test_verdicts_of_two_pages_that_were_one_are_kept_apart(person: Come, film: 
     video_id = film(4, 8)
     somebody = person()
     page = somebody.review(video_id)
-    somebody.context.route("**/verdict", lambda route: route.abort())
+    intercept(somebody.context, "**/verdict", lambda route: route.abort())
 
     press(page, "s")
     expect(page.locator("[data-saving]")).to_have_text("1 saving")
@@ -341,7 +366,7 @@ def test_verdicts_are_sent_though_nobody_could_say_at_first_whose_they_are(
     somebody = person()
     page = somebody.review(video_id)
 
-    somebody.context.route("**/verdict", lambda route: route.abort())
+    intercept(somebody.context, "**/verdict", lambda route: route.abort())
     press(page, "s")
     expect(page.locator("[data-saving]")).to_have_text("1 saving")
     page.on("dialog", lambda dialog: dialog.accept())
@@ -382,7 +407,7 @@ def test_an_upload_that_is_stopped_at_once_sends_nothing(person: Come, desk: Api
 
 def test_addresses_that_could_not_be_asked_for_stay_in_their_field(person: Come) -> None:
     page = person().look("/pipeline")
-    page.route("**/api/ingest", lambda route: route.abort())
+    intercept(page, "**/api/ingest", lambda route: route.abort())
 
     page.get_by_label("Address of a video").fill("https://example.org/one.mp4")
     press(page, "Enter")
@@ -394,7 +419,7 @@ def test_addresses_that_could_not_be_asked_for_stay_in_their_field(person: Come)
 def test_another_format_begins_with_its_first_part(person: Come, film: Film) -> None:
     page = person().look(f"/videos/{film(1, 8)}")
     asked: list[Route] = []
-    page.route("**/api/exports/clips.csv*", lambda route: asked.append(route))
+    intercept(page, "**/api/exports/clips.csv*", lambda route: asked.append(route))
 
     page.get_by_role("button", name="Export").click()
     page.get_by_label("CSV").check()

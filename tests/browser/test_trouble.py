@@ -9,7 +9,7 @@ from desk import send, wait_for
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Page, Route, expect
-from visitor import Person, Seen, press
+from visitor import Person, Seen, intercept, press
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +66,7 @@ def test_verdicts_that_could_not_be_sent_outlive_a_reload(person: Come, film: Fi
     somebody = person()
     page = somebody.review(video_id)
 
-    somebody.context.route("**/verdict", lambda route: route.abort())
+    intercept(somebody.context, "**/verdict", lambda route: route.abort())
     press(page, "s", "x", "s")
     expect(page.locator("[data-saving]")).to_have_text("3 saving")
     page.on("dialog", lambda dialog: dialog.accept())
@@ -147,7 +147,7 @@ def test_an_upload_goes_on_after_a_reload_where_it_broke_off(person: Come, desk:
                 sent.append(part)
             route.continue_()
 
-    somebody.context.route("**/*partNumber=*", put)
+    intercept(somebody.context, "**/*partNumber=*", put)
     page.set_input_files("input[type=file]", path)
     row = page.get_by_role("list", name="Files on their way").get_by_role("listitem")
     expect(row).to_contain_text("5.24 MB of 10.5 MB", timeout=20_000)

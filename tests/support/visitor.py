@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,6 +109,22 @@ def shown(page: Page) -> str:
         return f"{page.url} says nothing: {error}"
 
 
+def intercept(where: Page | BrowserContext, pattern: str | re.Pattern[str], handler: Callable[[Route], Any]) -> None:
+    """Have requests of pages that are open already answered here, from this moment on.
+
+    A route alone may begin later on a page that is busy: Chromium tells its renderer by the way, and hands it keys first.
+    """
+    where.route(pattern, handler)
+    where.route(_PROBE, lambda route: route.fulfill(status=204))
+    for page in [where] if isinstance(where, Page) else where.pages:
+        wait_for(lambda page=page: page.evaluate(_PROBED) == 204, "the interception of requests")
+    where.unroute(_PROBE)
+
+
+_PROBE = "**/healthz?probe"
+_PROBED = "async () => (await fetch('/healthz?probe', {cache: 'no-store'})).status"
+
+
 class Held:
     """Requests of a page that stay on their way until a test lets them go: as new ones, or with the answer they would have had at once."""
 
@@ -115,7 +132,7 @@ class Held:
         self._page, self._pattern, self._answered = page, pattern, answered
         self._routes: list[tuple[Route, APIResponse | None]] = []
         self._holds = True
-        page.route(pattern, self._hold)
+        intercept(page, pattern, self._hold)
 
     def _hold(self, route: Route) -> None:
         if self._holds:

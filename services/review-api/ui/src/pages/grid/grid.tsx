@@ -76,6 +76,8 @@ export function GridPage() {
   const exporting = useSignal(false);
   const filters = filtersOf(route.value.query);
   const query = JSON.stringify(filters);
+  /** Whether the list that is shown now is the one for which something was begun. */
+  const isShown = (): boolean => route.peek().page === "grid" && query === JSON.stringify(filtersOf(route.peek().query));
 
   const shown = useComputed(() => {
     const left = gone.value;
@@ -168,8 +170,7 @@ export function GridPage() {
     void decideAll(clips, verdict).then((decided) => {
       if (!decided.size) return;
       batch(() => {
-        // Another list may be shown by now.
-        if (filters.state && query === JSON.stringify(filtersOf(route.peek().query))) gone.value = new Set([...gone.value, ...decided]);
+        if (filters.state && isShown()) gone.value = new Set([...gone.value, ...decided]);
         selection.value = without(selection.value, decided);
       });
     });
@@ -184,9 +185,10 @@ export function GridPage() {
       say("refused", `Near-identical clips are looked for among at most ${STACK_MOST}; ${ids.value.length} are listed. Choose a video first.`);
       return;
     }
-    const asked = loads.current;
-    const found = standing(await stacked(ids.value, signatureOf), ids.peek());
-    if (asked !== loads.current) return;
+    const looked = await stacked(ids.value, signatureOf);
+    if (!isShown()) return;
+    // The list may have been read anew meanwhile.
+    const found = standing(looked, ids.peek());
     groups.value = found;
     say("done", found.size ? `${[...found.values()].reduce((sum, one) => sum + one.length, 0)} clips are in ${found.size} stacks.` : "No two of these clips are near-identical.");
   };
