@@ -14,7 +14,7 @@ from heaters_local.client import Api
 from heaters_local.state import Home
 from heaters_media.film import FilmKind, read_numbers, render_film
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from visitor import RENDERED, Seen
+from visitor import RENDERED, Seen, cut_off
 
 pytestmark = pytest.mark.browser
 
@@ -210,7 +210,7 @@ def test_many_clips_with_undo_redo_cuts_a_group_and_a_restart(page: Page, api: A
 def test_a_lost_connection_loses_no_verdict(page: Page, context: BrowserContext, api: Api, video_id: str) -> None:
     before = sum(state == "pending_review" for state in states(api, video_id).values())
 
-    context.set_offline(True)
+    cut_off(context)
     for _ in range(3):
         page.keyboard.press("s")
         page.wait_for_timeout(60)

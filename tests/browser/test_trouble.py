@@ -9,7 +9,7 @@ from desk import send, wait_for
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Page, Route, expect
-from visitor import Person, Seen, intercept, press
+from visitor import Person, Seen, cut_off, intercept, press
 
 pytestmark = pytest.mark.browser
 
@@ -53,7 +53,7 @@ def test_a_clip_that_does_not_play_says_why_and_is_reported(
     somebody.context.route("**/play.mp4*", answer)
     page = somebody.look(f"/review/{video_id}")
     expect(page.get_by_role("alert")).to_contain_text(said, timeout=20_000)
-    wait_for(lambda: desk._http.get(f"/api/videos/{video_id}/player-errors").json()["items"], "the report", within_s=10)
+    wait_for(lambda: desk._http.get(f"/api/videos/{video_id}/player-errors").json()["items"], "the report")
 
     page.get_by_role("button", name="Look at the video").click()
     expect(page.locator(f"[data-player-error={cause}]")).to_contain_text(f"player ({cause})")
@@ -91,7 +91,7 @@ def test_the_page_says_how_many_verdicts_wait_while_it_is_offline(person: Come, 
     mark = page.locator(".live")
     expect(mark).to_have_text("live", timeout=20_000)
 
-    somebody.context.set_offline(True)
+    cut_off(somebody.context)
     press(page, "s", "s")
     expect(mark).to_contain_text("offline")
     expect(mark).to_contain_text("2 verdicts wait")

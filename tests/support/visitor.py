@@ -121,8 +121,15 @@ def intercept(where: Page | BrowserContext, pattern: str | re.Pattern[str], hand
     where.unroute(_PROBE)
 
 
+def cut_off(context: BrowserContext) -> None:
+    """Take the network away from somebody's pages; returns when it is gone, which Chromium does not wait for either."""
+    context.set_offline(True)
+    for page in context.pages:
+        wait_for(lambda page=page: page.evaluate(_PROBED) == 0, "the loss of the network")
+
+
 _PROBE = "**/healthz?probe"
-_PROBED = "async () => (await fetch('/healthz?probe', {cache: 'no-store'})).status"
+_PROBED = "fetch('/healthz?probe', {cache: 'no-store'}).then((answer) => answer.status, () => 0)"
 
 
 class Held:

@@ -282,7 +282,7 @@ def test_fsck_names_what_is_lost_or_changed_and_mends_it(
     wait_for(lambda: store.head(tiny), "the object made again")
     # To look by fsck until it agrees takes seconds for each look.
     wait_for(lambda: content_of(store, proxy, changed) != data, "the content made again")
-    wait_for(lambda: not api.failures(), "no failure", within_s=5)
+    wait_for(lambda: not api.failures(), "no failure")
     after = wait_for(lambda: (found := heaters("fsck", "--deep"))[0] == 0 and found, "all agreeing")
 
     assert well == (0, "all agrees\n")

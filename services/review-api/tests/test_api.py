@@ -225,6 +225,18 @@ async def test_settings_are_kept_as_they_are_or_refused(desk: Any) -> None:
     assert refused.json()["detail"] == "The body is nested too deeply."
 
 
+async def test_settings_that_are_changed_leave_the_others_as_they_are(desk: Any) -> None:
+    await desk.client.put("/api/me/settings", json={"settings": {"sound": True, "keys": {"skip": ["Q"]}}})
+
+    changed = await desk.client.patch("/api/me/settings", json={"settings": {"theme": "dark", "keys": {}}})
+    refused = await desk.client.patch("/api/me/settings", json={"settings": {"note": "long" * 8192}})
+    found = await desk.client.get("/api/me/settings")
+
+    assert changed.json()["settings"] == {"sound": True, "theme": "dark", "keys": {}}
+    assert (refused.status_code, refused.json()["title"]) == (413, "These settings are too long")
+    assert found.json() == changed.json()
+
+
 async def test_the_document_is_openapi_and_knows_the_routes(desk: Any) -> None:
     document = (await desk.client.get("/openapi.json")).json()
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Text, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -50,6 +50,20 @@ class Personal:
         )
         async with self._engine.begin() as connection:
             await connection.execute(changed)
+
+    async def change_settings(self, person: str, change: dict[str, Any], *, most_bytes: int) -> dict[str, Any] | None:
+        """Keep what is named, beside what was kept under other names; returns all of it, or None where it would be too long."""
+        made = insert(schema.setting).values(person=person, settings=plain(change))
+        both = schema.setting.c.settings.concat(made.excluded.settings)
+        changed = made.on_conflict_do_update(
+            index_elements=["person"], set_={"settings": both, "changed_at": func.now()}
+        ).returning(schema.setting.c.settings, func.octet_length(cast(schema.setting.c.settings, Text)))
+        async with self._engine.connect() as connection:
+            kept, size_bytes = (await connection.execute(changed)).one()
+            if size_bytes > most_bytes:
+                return None
+            await connection.commit()
+        return dict(kept)
 
     async def note_player_error(self, *, clip_id: UUID, video_id: UUID, by: str, cause: str, detail: str) -> None:
         """Write down that a clip did not play; the same again is counted, what is old is forgotten."""

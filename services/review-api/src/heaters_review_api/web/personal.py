@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get, post, put
+from litestar import Request, get, patch, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
@@ -60,9 +60,22 @@ async def get_settings(desk: TheDesk, request: Request[Principal, Any, Any]) -> 
 async def put_settings(desk: TheDesk, request: Request[Principal, Any, Any], data: JSONBody[Settings]) -> Settings:
     """Keep one's own settings of the pages, in place of what was kept."""
     if len(msgspec.json.encode(data.settings)) > _MOST_SETTINGS_BYTES:
-        raise Problem(413, "These settings are too long", f"At most {_MOST_SETTINGS_BYTES} bytes are kept.")
+        raise _too_long()
     await desk.personal.keep_settings(request.user.id, data.settings)
     return data
+
+
+@patch("/api/me/settings", guards=[ANYBODY], tags=["people"], request_max_body_size=_MOST_BODY_BYTES)
+async def change_settings(desk: TheDesk, request: Request[Principal, Any, Any], data: JSONBody[Settings]) -> Settings:
+    """Keep the settings that are named, and leave all others as they are: for several pages of one person. Answers with all of them."""
+    kept = await desk.personal.change_settings(request.user.id, data.settings, most_bytes=_MOST_SETTINGS_BYTES)
+    if kept is None:
+        raise _too_long()
+    return Settings(settings=kept)
+
+
+def _too_long() -> Problem:
+    return Problem(413, "These settings are too long", f"At most {_MOST_SETTINGS_BYTES} bytes are kept.")
 
 
 @post("/api/player-errors", guards=[ANYBODY], status_code=204, tags=["playback"])
@@ -86,4 +99,4 @@ async def player_errors(desk: TheDesk, video_id: FromPath[UUID]) -> PlayerErrors
     )
 
 
-HANDLERS = [get_settings, put_settings, report, player_errors]
+HANDLERS = [get_settings, put_settings, change_settings, report, player_errors]

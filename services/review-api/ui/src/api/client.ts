@@ -65,7 +65,7 @@ export async function getBytes(path: string, signal?: AbortSignal): Promise<Arra
 }
 
 /** Tell something, under a key by which the server knows it again. */
-export function send<T>(method: "POST" | "PUT", path: string, body: unknown, key?: string, more: RequestInit = {}): Promise<T> {
+export function send<T>(method: "POST" | "PUT" | "PATCH", path: string, body: unknown, key?: string, more: RequestInit = {}): Promise<T> {
   const headers: Record<string, string> = { "content-type": "application/json" };
   if (key) headers["idempotency-key"] = key;
   return json<T>(path, { ...more, method, body: JSON.stringify(body), headers });

@@ -52,14 +52,15 @@ function local(): Settings {
 }
 
 let saving: ReturnType<typeof setTimeout> | null = null;
-/** What was changed before the server's were known; null from then on. */
-let early: Partial<Settings> | null = {};
+/** What was changed and is not kept yet; nothing is, before the server's are known. Another page's changes stay as they are. */
+let unsaved: Partial<Settings> = {};
+let known = false;
 
 /** Change a setting; it is shown at once and kept behind. */
 export function set(change: Partial<Settings>): void {
   settings.value = { ...settings.value, ...change };
-  if (early) early = { ...early, ...change };
-  else keepSoon();
+  unsaved = { ...unsaved, ...change };
+  if (known) keepSoon();
 }
 
 function keepSoon(): void {
@@ -70,9 +71,12 @@ function keepSoon(): void {
 function keep(): void {
   if (saving) clearTimeout(saving);
   saving = null;
-  send("PUT", "/api/me/settings", { settings: settings.value }, undefined, { keepalive: true }).catch((error: Error) =>
-    say("failed", `Your settings are kept in this browser only: ${error.message}`),
-  );
+  const sent = unsaved;
+  unsaved = {};
+  send("PATCH", "/api/me/settings", { settings: sent }, undefined, { keepalive: true }).catch((error: Error) => {
+    unsaved = { ...sent, ...unsaved };
+    say("failed", `Your settings are kept in this browser only: ${error.message}`);
+  });
 }
 
 addEventListener("pagehide", () => saving && keep());
@@ -82,9 +86,9 @@ export async function load(): Promise<void> {
   const [who, kept] = await Promise.all([get<Me>("/api/me"), get<{ settings: unknown }>("/api/me/settings")]);
   me.value = who;
   // What this browser remembers may be somebody else's.
-  settings.value = { ...read(kept.settings), ...early };
-  if (early && Object.keys(early).length) keepSoon();
-  early = null;
+  settings.value = { ...read(kept.settings), ...unsaved };
+  if (Object.keys(unsaved).length) keepSoon();
+  known = true;
   askPeople();
 }
 
