@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from desk import wait_for
+from desk import send, wait_for
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Route, expect
@@ -514,6 +514,27 @@ def test_what_others_did_while_a_verdict_was_on_its_way_is_heard_afterwards(
     verdicts.let_go()
 
     expect(page.locator("[data-frames]")).to_contain_text("8 (16")
+
+
+def test_what_was_chosen_stays_chosen_when_the_list_changes(person: Come, desk: Api, tmp_path: Path) -> None:
+    name = f"shoal-{new_key()['Idempotency-Key'][:6]}"
+    first, second = (
+        render_film(tmp_path / f"{name}-{n}.mp4", FilmKind(frames=8, width_px=160, height_px=90)) for n in "12"
+    )
+    send(desk, first)
+    page = person().look("/account")
+    options = page.get_by_role("listbox", name="Found").get_by_role("option")
+
+    press(page, "Control+k")
+    page.keyboard.type(f"Timeline of {name}")
+    expect(options).to_have_count(3)
+    press(page, "ArrowDown")
+    expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    send(desk, second)
+    expect(options).to_have_count(4)
+    press(page, "Enter")
+
+    expect(page).to_have_url(re.compile(r"/search\?words=Timeline"))
 
 
 def test_words_that_are_typed_right_after_a_verdict_are_no_verdicts(person: Come, film: Film, seen: Seen) -> None:

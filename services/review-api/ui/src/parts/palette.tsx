@@ -21,7 +21,8 @@ const MOST = 12;
 
 export function Palette({ onClose }: { onClose: () => void }) {
   const words = useSignal("");
-  const at = useSignal(0);
+  /** What was gone to by the arrows: it stays chosen while the list changes beneath. */
+  const chosen = useSignal<string | null>(null);
 
   const all = useComputed<Found[]>(() => {
     const page = route.value.page;
@@ -53,6 +54,12 @@ export function Palette({ onClose }: { onClose: () => void }) {
     ];
   });
 
+  const at = useComputed(() => Math.max(0, found.value.findIndex((one) => one.id === chosen.value)));
+  const goBy = (steps: number): void => {
+    const count = found.value.length;
+    chosen.value = found.value[(at.value + steps + count) % Math.max(1, count)]?.id ?? null;
+  };
+
   const run = (one: Found | undefined): void => {
     if (!one) return;
     onClose();
@@ -74,12 +81,11 @@ export function Palette({ onClose }: { onClose: () => void }) {
         value={words.value}
         onInput={(event) => {
           words.value = event.currentTarget.value;
-          at.value = 0;
+          chosen.value = null;
         }}
         onKeyDown={(event) => {
-          const count = found.value.length;
-          if (event.key === "ArrowDown") at.value = (at.value + 1) % Math.max(1, count);
-          else if (event.key === "ArrowUp") at.value = (at.value + count - 1) % Math.max(1, count);
+          if (event.key === "ArrowDown") goBy(1);
+          else if (event.key === "ArrowUp") goBy(-1);
           else if (event.key === "Enter") run(found.value[at.value]);
           else return;
           event.preventDefault();
@@ -87,7 +93,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
       />
       <ul class="palette" id="palette-list" role="listbox" aria-label="Found">
         {found.value.map((one, n) => (
-          <li key={one.id} id={`palette-${n}`} role="option" aria-selected={n === at.value} onMouseMove={() => (at.value = n)} onClick={() => run(one)}>
+          <li key={one.id} id={`palette-${n}`} role="option" aria-selected={n === at.value} onMouseMove={() => (chosen.value = one.id)} onClick={() => run(one)}>
             <Icon name={one.icon} />
             <span class="what">{one.title}</span>
             <span class="quiet">{one.hint}</span>
