@@ -44,7 +44,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     installed()
     short = {"first_segment_s": "1", "segment_growth": "1", "longest_segment_s": "2"}
     with whole(
-        tmp_path_factory.mktemp("desk"), master="false", lease_s="8", upload_part_bytes=str(5 * 1024**2), **short
+        tmp_path_factory.mktemp("desk"), master="false", lease_s="20", upload_part_bytes=str(5 * 1024**2), **short
     ) as (api, _):
         yield api
 

@@ -436,7 +436,8 @@ def test_who_else_is_on_a_video_is_named_until_they_leave(person: Come, film: Fi
     expect(one.look(f"/videos/{video_id}").locator(".others")).to_contain_text("Bo Diddley")
     second.close(run_before_unload=True)
 
-    expect(first.locator(".others")).to_have_count(0)
+    # Whoever was seen is thought to be there for half of a lease's time.
+    expect(first.locator(".others")).to_have_count(0, timeout=40_000)
 
 
 def test_clips_that_are_files_are_taken_away_one_by_one_or_as_a_list(
@@ -516,6 +517,17 @@ def test_the_keeper_of_accounts_makes_one_and_disables_it(person: Come, desk: Ap
 
     (found,) = [one for one in desk._http.get("/api/accounts").json()["items"] if one["login"] == login]
     assert (found["roles"], found["disabled"]) == (["lead", "reviewer"], True)
+
+
+def test_a_page_keeps_what_it_holds_from_the_first_third_of_the_lease_on(person: Come, film: Film) -> None:
+    video_id = film(2, 8)
+    somebody = person()
+    somebody.context.clock.install()
+    page = somebody.review(video_id)
+    page.clock.pause_at(page.evaluate("Date.now() + 100") / 1000)
+
+    with page.expect_request("**/api/queue/heartbeat"):
+        page.clock.run_for(20_000 / 3)
 
 
 def test_a_closed_page_hands_back_what_it_held(person: Come, film: Film, desk: Api) -> None:

@@ -3,24 +3,28 @@
 import { get, newKey, send } from "../api/client";
 import type { Clip, ClipIds, Handed } from "../api/types";
 
-const FIRST_BEAT_MS = 10_000;
 const TAKING = "heaters.taking";
 
 export class Leases {
   readonly #held = new Set<string>();
   #leaseS = 90;
+  #beat: ReturnType<typeof setTimeout> | undefined;
   /** What is being handed back. */
   #back: Promise<unknown> = Promise.resolve();
 
   /** Keep what is held from now on, and hand it back when the page is left. */
   start(): void {
-    const beat = (): void => {
-      if (this.#held.size) send("POST", "/api/queue/heartbeat", {}, newKey()).catch(() => {});
-      setTimeout(beat, (this.#leaseS * 1000) / 3);
-    };
-    setTimeout(beat, FIRST_BEAT_MS);
+    this.#beatSoon();
     // A beacon is sent even by a page that is being closed.
     addEventListener("pagehide", () => this.#held.size && navigator.sendBeacon("/api/queue/leave", [...this.#held].join(" ")));
+  }
+
+  #beatSoon(): void {
+    clearTimeout(this.#beat);
+    this.#beat = setTimeout(() => {
+      if (this.#held.size) send("POST", "/api/queue/heartbeat", {}, newKey()).catch(() => {});
+      this.#beatSoon();
+    }, (this.#leaseS * 1000) / 3);
   }
 
   /** Ask for clips. They are held once `hold` says so. */
@@ -29,7 +33,10 @@ export class Leases {
     await this.#back;
     const handed = await send<Handed>("POST", "/api/queue/next", { order, limit, video }, takeKey());
     taken();
-    this.#leaseS = handed.lease_s;
+    if (handed.lease_s !== this.#leaseS) {
+      this.#leaseS = handed.lease_s;
+      this.#beatSoon();
+    }
     return handed;
   }
 
