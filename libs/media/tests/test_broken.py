@@ -229,8 +229,9 @@ def render_broken(folder: Path) -> list[Broken]:
         Broken("transport stream, a day between", ".ts", stream + film("day.ts", first_tick=25 * 40000), frames=(0, 120)),
         Broken("avi, cut off", ".avi", avi[: len(avi) // 2], frames=(0, 45)),
         Broken("avi, without its index", ".avi", avi[: avi.rindex(b"idx1")], frames=(55, 60)),
-        # Found by chance: FFmpeg believes an index that promises packets of half a gigabyte, and asks for the memory.
-        Broken("avi, pictures where its index was", ".avi", avi[: (at := avi.rindex(b"idx1")) + 177] + avi[at - 1767 : at + 177], "memory"),
+        # Found by chance: FFmpeg believes an index that promises packets of half a gigabyte, and asks for the memory: for as many at once as
+        # it has threads, one for each core.
+        Broken("avi, pictures where its index was", ".avi", avi[: (at := avi.rindex(b"idx1")) + 177] + avi[at - 1767 : at + 177], frames=(0, 60)),
     ]  # fmt: skip
 
 
