@@ -3,11 +3,12 @@
 import re
 import uuid
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import in_review, wait_for
+from desk import in_review, send, wait_for
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Route, expect
@@ -225,6 +226,21 @@ def test_the_timeline_is_worked_by_keys(person: Come, film: Film, seen: Seen) ->
     expect(sliders).to_have_count(2)
     press(page, "u", "u", "u")
     wait_for(lambda: seen.cuts(video_id) == [40, 80], "all taken back")
+
+
+def test_the_timeline_tells_when_each_frame_begins(person: Come, seen: Seen, desk: Api, tmp_path: Path) -> None:
+    begins_ms = [0]
+    for step_ms in (33, 34, 120, 17, 66) * 8:
+        begins_ms.append(begins_ms[-1] + step_ms)
+    kind = FilmKind(frames=40, width_px=160, height_px=90, pts=begins_ms[:40], time_base=Fraction(1, 1000))
+    video_id = send(desk, render_film(tmp_path / "uneven.mp4", kind))
+    in_review(desk, video_id)
+    page = person().look(f"/timeline/{video_id}?frame=13")
+    here = page.locator("figcaption").last
+
+    for frame in (13, 14, 15):
+        expect(here).to_have_text(f"here {frame} 00:00:00.{begins_ms[frame]}")
+        press(page, "ArrowRight")
 
 
 def test_a_cut_on_the_line_is_there_before_the_server_knows(person: Come, film: Film, seen: Seen) -> None:

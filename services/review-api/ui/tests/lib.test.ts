@@ -3,6 +3,7 @@ import { chordOf, keysOf } from "../src/lib/chord";
 import { rank } from "../src/lib/rank";
 import { all, NONE, only, ranged, toggled, without } from "../src/lib/selection";
 import { bytes, clock, milliseconds, short, spanOf, spell, timecode, when } from "../src/lib/time";
+import { clipAt, ticksAt } from "../src/lib/times";
 import { Timing } from "../src/lib/timing";
 import { clamped, frameAt, shownCuts, xOf, zoomed } from "../src/lib/view";
 import { layout, neighbour, visible } from "../src/lib/virtual";
@@ -46,6 +47,26 @@ describe("times are exact, and rounded once", () => {
     const now = new Date(2026, 10, 22, 15);
     expect(when(new Date(2026, 10, 22, 14, 3, 22).toISOString(), now)).toBe("14:03:22");
     expect(when(new Date(2026, 10, 21, 14, 3, 22).toISOString(), now)).toBe("21 Nov 14:03");
+  });
+});
+
+describe("when a frame of a video begins", () => {
+  const clip = (start: number, end: number, start_ticks: number | null, end_ticks: number | null) => ({ start, end, frames: end - start, start_ticks, end_ticks, time_base: [1, 1000] });
+  const clips = [clip(0, 4, 0, 400), clip(4, 8, 400, 1000), clip(10, 12, 1200, 1300)];
+
+  test("is looked up in its clip", () => {
+    expect([0, 3, 4, 7, 8, 10, 12].map((frame) => clipAt(clips, frame)?.start)).toEqual([0, 0, 4, 4, 4, 10, 10]);
+    expect([9, 13].map((frame) => clipAt(clips, frame))).toEqual([null, null]);
+    expect(clipAt([], 0)).toBeNull();
+  });
+
+  test("is exact at cuts, and even between them until more is known", () => {
+    expect([4, 5, 8].map((frame) => ticksAt(clip(4, 8, 400, 1000), frame))).toEqual([400, 550, 1000]);
+    expect([4, 5, 6, 7, 8].map((frame) => ticksAt(clip(4, 8, 400, 1000), frame, [[1, 33], [2, 41], [1, 485]]))).toEqual([400, 433, 474, 515, 1000]);
+  });
+
+  test("is not known where the clip's times are not", () => {
+    expect(ticksAt(clip(4, 8, null, null), 5)).toBeNull();
   });
 });
 

@@ -34,6 +34,7 @@ export type {
   Stages,
   Storyboard,
   Suggestions,
+  Timing as FrameTimes,
   Token,
   TokenMade,
   Tokens,

@@ -2,15 +2,10 @@
 
 import { signal } from "@preact/signals";
 import { get } from "../api/client";
-import type { Clip } from "../api/types";
+import type { Clip, FrameTimes } from "../api/types";
 import { whenQuiet } from "../lib/hurry";
 import { Timing } from "../lib/timing";
 import { play, Pool, type Cause } from "./pool";
-
-interface Runs {
-  time_base: [number, number];
-  runs: number[][];
-}
 
 const SPEEDS = [1, 2, 4, 8];
 const AROUND_FRAMES = 12;
@@ -23,7 +18,7 @@ const asked = new Map<string, Promise<Timing | null>>();
 function timingOf(clip: string): Promise<Timing | null> {
   const known = asked.get(clip);
   if (known) return known;
-  const answer = get<Runs>(`/api/clips/${clip}/timing`).then(
+  const answer = get<FrameTimes>(`/api/clips/${clip}/timing`).then(
     (said) => {
       const timing = Timing.fromRuns(said.runs, said.time_base);
       timings.set(clip, timing);

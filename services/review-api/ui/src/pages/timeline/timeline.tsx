@@ -1,11 +1,12 @@
 // One video as a line: pictures, how near each frame is to a cut, how loud it is, and the cuts as sliders.
 
-import { batch, useSignal } from "@preact/signals";
+import { batch, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { get } from "../../api/client";
-import type { CutsChanged, Storyboard, VideoDetail } from "../../api/types";
+import type { CutsChanged, FrameTimes, Storyboard, VideoDetail } from "../../api/types";
 import type { CutWish } from "../../lib/cuts";
 import { clock, milliseconds, timecode } from "../../lib/time";
+import { clipAt, ticksAt, type Runs } from "../../lib/times";
 import { clamped, zoomed, type View } from "../../lib/view";
 import { Button, Notice } from "../../parts/bits";
 import { Others } from "../../parts/others";
@@ -24,6 +25,7 @@ import { Tracks } from "./tracks";
 import { TwoUp } from "./two-up";
 
 const SOON_MS = 500;
+const LOOKED_MS = 150;
 const MOST_CLIPS = 20_000;
 
 interface Scores {
@@ -172,6 +174,19 @@ function Timeline({ id }: { id: string }) {
     zoom_in: () => zoom(0.5),
     zoom_out: () => zoom(2),
   });
+  const clips = useComputed(() => (editing.video.value?.clips_list ?? []).filter((clip) => clip.state !== "superseded").sort((a, b) => a.start - b.start));
+  const runs = useSignal<ReadonlyMap<string, Runs>>(new Map());
+  const looked = clipAt(clips.value, to.value ?? at.value)?.id;
+  useEffect(() => {
+    if (!looked || runs.peek().has(looked)) return;
+    const timer = setTimeout(() => {
+      get<FrameTimes>(`/api/clips/${looked}/timing`).then(
+        (said) => (runs.value = new Map(runs.peek()).set(looked, said.runs)),
+        () => {}, // As good as known, then.
+      );
+    }, LOOKED_MS);
+    return () => clearTimeout(timer);
+  }, [looked]);
   useKeysLater(!editing.video.value && !problem.value, () => editing.video.peek() !== null);
 
   if (problem.value) {
@@ -195,8 +210,11 @@ function Timeline({ id }: { id: string }) {
     );
   }
   const cut = cuts.value.find((each) => each.frame === chosen.value) ?? null;
-  const per = one.duration_ticks !== null && one.time_base && one.frames ? one.duration_ticks / one.frames : null;
-  const timeOf = (frame: number): string => (per !== null && one.time_base ? timecode(milliseconds(Math.round(frame * per), one.time_base)) : "");
+  const timeOf = (frame: number): string => {
+    const clip = clipAt(clips.value, frame);
+    const ticks = clip && ticksAt(clip, frame, runs.value.get(clip.id));
+    return ticks !== null && one.time_base ? timecode(milliseconds(ticks, one.time_base)) : "";
+  };
   return (
     <main class="timeline" aria-label="Timeline">
       <header class="page-head">
@@ -212,7 +230,7 @@ function Timeline({ id }: { id: string }) {
         </label>
         <span class="quiet">
           {one.duration_ticks !== null && one.time_base && `${clock(milliseconds(one.duration_ticks, one.time_base))} · `}
-          {frames.value.toLocaleString("en")} frames · {cuts.value.length} cuts · {one.clips_list.filter((clip) => clip.state !== "superseded").length} clips
+          {frames.value.toLocaleString("en")} frames · {cuts.value.length} cuts · {clips.value.length} clips
           {bare.value && " · no storyboard: look at frames one at a time"}
         </span>
         <Others video={id} />
