@@ -1,9 +1,11 @@
 """The page of a video, its facts and objects, clips by seconds, and changes by topic."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from heaters_local.client import Api
 
 
 @pytest.fixture
@@ -48,6 +50,17 @@ async def test_a_page_of_many_clips_says_where_they_go_on(desk: Any, long: Any) 
     assert [fact["type"] for fact in facts["items"]] == ["video.planned", "segment.preprocessed"]
     assert facts["next"] == facts["items"][-1]["sequence"]
     assert (whole["clips_next"], whole["events_next"]) == (None, None)
+
+
+async def test_a_client_reads_all_of_a_long_video_however_many_pages_it_has(desk: Any, long: Any) -> None:
+    whole = (await desk.client.get(f"/api/videos/{long.video_id}")).json()
+
+    with Api(str(desk.client.base_url).rstrip("/"), "a-token-for-tests") as api:
+        found = await asyncio.to_thread(api.whole_video, str(long.video_id), at_once=2)
+
+    assert [clip["start"] for clip in found["clips_list"]] == [0, 10, 30, 60]
+    assert found["events"] == whole["events"]
+    assert len(found["events"]) == 6
 
 
 async def test_an_undo_and_a_redo_say_what_they_are_about(desk: Any, long: Any) -> None:

@@ -164,8 +164,20 @@ class Api:
         return cast("Iterator[Video]", self._pages("/api/videos", {}))
 
     def video(self, video_id: str) -> VideoDetail:
-        """One video with its cuts, clips, times and failures."""
+        """One video with its cuts, clips, times and failures; see `whole_video`."""
         return cast("VideoDetail", self._ask("GET", f"/api/videos/{video_id}"))
+
+    def whole_video(self, video_id: str, *, at_once: int = 2000) -> VideoDetail:
+        """One video with all of its clips and facts, however many: `video` brings the first 2,000 of each."""
+        found = self._ask("GET", f"/api/videos/{video_id}", params={"clips": at_once})
+        if found["clips_next"] is not None:
+            found["clips_list"] += self._pages("/api/clips", {"video": video_id}, cursor=found["clips_next"])
+        after = found["events_next"]
+        while after is not None:
+            page = self._ask("GET", f"/api/videos/{video_id}/facts", params={"after": after, "limit": at_once})
+            found["events"] += page["items"]
+            after = page["next"]
+        return cast("VideoDetail", found)
 
     def clips(self, *, video: str | None = None, state: str | None = None) -> Iterator[Clip]:
         """Clips, of one video or of all, in one state or in any."""
@@ -322,9 +334,14 @@ class Api:
         return cast("list[Progress]", self._ask("GET", "/api/progress")["items"])
 
     def _pages(
-        self, path: str, wishes: Mapping[str, Any], *, items: str = "items", limit: int = _PAGE
+        self,
+        path: str,
+        wishes: Mapping[str, Any],
+        *,
+        items: str = "items",
+        limit: int = _PAGE,
+        cursor: str | None = None,
     ) -> Iterator[Any]:
-        cursor: str | None = None
         while True:
             page = self._ask(
                 "GET", path, params={**wishes, "limit": limit, **({"cursor": cursor} if cursor is not None else {})}

@@ -91,7 +91,7 @@ def _overview(home: Home, api: Api) -> _Overview:
 
 def _picture(home: Home, api: Api, wanted: str | None) -> RenderableType:
     if wanted:
-        return detail(api.video(wanted))
+        return detail(api.whole_video(wanted))
     seen = _overview(home, api)
     rows: list[RenderableType] = [parts_table(seen.state)] if seen.state else []
     rows.append(Text(seen.problem, "red") if seen.problem else videos_table(seen.videos, seen.progress))
@@ -106,7 +106,7 @@ def _picture(home: Home, api: Api, wanted: str | None) -> RenderableType:
 
 def _document(home: Home, api: Api, wanted: str | None) -> dict[str, Any]:
     if wanted:
-        return {"video": api.video(wanted)}
+        return {"video": api.whole_video(wanted)}
     seen = _overview(home, api)
     return {
         "processes": [asdict(part) for part in seen.state.parts] if seen.state else [],

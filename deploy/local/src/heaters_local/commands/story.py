@@ -21,7 +21,7 @@ _MIB = 1024 * 1024
 def story(home: Home, video: str, as_json: bool) -> None:
     """Everything that ever happened to VIDEO, in order: when, by whom, how long it took, which attempt, bytes, reasons."""
     with Api.of(home) as api:
-        found = api.video(video_id(api, video))
+        found = api.whole_video(video_id(api, video))
     if as_json:
         print(json.dumps(found["events"], indent=2))
         return

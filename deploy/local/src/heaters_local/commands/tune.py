@@ -42,7 +42,7 @@ def tune(home: Home, selection: Selection, by: str, applied: bool) -> None:
     skipped = 0
     with Api.of(home) as api:
         for video_id in chosen(api, selection):
-            video = api.video(video_id)
+            video = api.whole_video(video_id)
             curve = api.scores(video_id) if video["frames"] else None
             made_by = {_STRICTNESS.match(part["detector"]) for part in curve["parts"]} if curve else set()
             strictness = {float(said_[1] or 1) if said_ else None for said_ in made_by}
