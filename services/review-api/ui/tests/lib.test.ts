@@ -100,6 +100,7 @@ describe("keys", () => {
     metaKey: more.includes("m"),
     altKey: more.includes("a"),
     shiftKey: more.includes("s"),
+    getModifierState: () => more.includes("g"),
   });
 
   test.each([
@@ -110,6 +111,12 @@ describe("keys", () => {
     [press("Minus", "?", "s"), "?"], // a German keyboard has it there
     [press("Space", " "), "Space"],
     [press("Digit3", "3"), "3"],
+    [press("Digit7", "/", "s"), "/"], // a German one, and a Spanish
+    [press("Digit8", "[", "g"), "["],
+    [press("Digit9", "]", "cag"), "]"], // Windows says Ctrl and Alt of AltGr
+    [press("Digit5", "[", "g"), "["], // a French one
+    [press("Digit5", "[", "a"), "["], // a German one of a Mac
+    [press("Digit7", "&", "s"), "Shift+7"],
     [press("ShiftLeft", "Shift", "s"), null],
   ])("%o is %s", (event, chord) => expect(chordOf(event)).toBe(chord));
 

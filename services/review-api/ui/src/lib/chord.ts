@@ -7,7 +7,11 @@ export interface Pressed {
   metaKey: boolean;
   altKey: boolean;
   shiftKey: boolean;
+  getModifierState?(name: "AltGraph"): boolean;
 }
+
+/** Signs that are keys of their own. Many layouts have them on a digit, with Shift, AltGr or Option. */
+const SIGNS = "/[],.+-?";
 
 const NAMED: Record<string, string> = {
   Space: "Space",
@@ -31,6 +35,9 @@ const NAMED: Record<string, string> = {
 export function chordOf(event: Pressed): string | null {
   let base: string;
   let shift = event.shiftKey;
+  const altGraph = event.getModifierState?.("AltGraph") ?? false;
+  const onDigit = event.code.startsWith("Digit") && (shift || event.altKey);
+  if ((altGraph || onDigit) && event.key.length === 1 && SIGNS.includes(event.key)) return event.key;
   if (/^Key[A-Z]$/.test(event.code)) base = event.code.slice(3);
   else if (/^(Digit|Numpad)[0-9]$/.test(event.code)) base = event.code.slice(-1);
   else if (NAMED[event.code]) base = NAMED[event.code] as string;
