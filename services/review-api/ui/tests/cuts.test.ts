@@ -64,7 +64,7 @@ interface Told {
 function line(frames: number[]): { editing: Editing; told: Told[]; refused: string[]; state: (version: number, frames: number[]) => VideoDetail } {
   const told: Told[] = [];
   const refused: string[] = [];
-  const state = (version: number, at: number[]): VideoDetail => ({ version, frames: 120, cuts: at.map((frame) => cut(frame)), clips_list: [] }) as unknown as VideoDetail;
+  const state = (version: number, at: number[]): VideoDetail => ({ version, frames: 120, cut_distance_frames: 6, cuts: at.map((frame) => cut(frame)), clips_list: [] }) as unknown as VideoDetail;
   const editing = new Editing({
     tell: (wish) => {
       let end: (outcome: Outcome<CutsChanged>) => void = () => {};
@@ -112,6 +112,15 @@ describe("cuts on the line answer at once", () => {
     editing.take(state(6, [40]));
 
     expect([framesOf(editing.cuts.value), editing.chosen.value]).toEqual([[50], 50]);
+  });
+
+  test("a cut keeps the distance from its neighbours that the server demands", () => {
+    const { editing } = line([40, 44, 80, 82, 88]);
+
+    expect([44, 82, 88].map((frame) => editing.room(frame))).toEqual([[46, 74], [82, 82], [88, 114]]);
+    editing.choose(44);
+    editing.moveTo(79);
+    expect(editing.to.value).toBe(74);
   });
 
   test("what is refused is taken back with the reason, and what was chosen before is chosen again", async () => {
@@ -179,7 +188,7 @@ describe("cuts on the line answer at once", () => {
     editing.choose(40);
     editing.move(30);
 
-    expect(editing.to.value).toBe(49);
+    expect(editing.to.value).toBe(44);
   });
 });
 

@@ -81,6 +81,7 @@ async def get_video(
         **views.video_values(video, counts),
         version=video.version,
         cuts=[views.cut_view(cut) for cut in page.cuts],
+        cut_distance_frames=desk.settings.cut_distance_frames,
         clips_list=await desk.clip_views(shown),
         clips_next=after_clip(shown[-1]) if more else None,
         stages={

@@ -95,6 +95,8 @@ class VideoDetail(Video, frozen=True, kw_only=True):
 
     version: int
     cuts: list[Cut]
+    cut_distance_frames: int
+    """A cut that is added or moved leaves clips of so many frames at least."""
     clips_list: list[Clip]
     clips_next: str | None
     """The cursor with which `/api/clips?video=` goes on; none where all clips are here."""

@@ -63,11 +63,13 @@ export class Editing {
     });
   }
 
-  /** The first and the last frame to which the cut at this frame may go. */
+  /** The first and the last frame to which the cut at this frame may go; where its neighbours are too near, it stays. */
   room(frame: number): [number, number] {
     const all = this.cuts.peek().map((cut) => cut.frame);
     const n = all.indexOf(frame);
-    return [(all[n - 1] ?? 0) + 1, (all[n + 1] ?? this.frames.peek()) - 1];
+    const distance = this.video.peek()?.cut_distance_frames ?? 1;
+    const [low, high] = [(all[n - 1] ?? 0) + distance, (all[n + 1] ?? this.frames.peek()) - distance];
+    return low <= high ? [low, high] : [frame, frame];
   }
 
   /** Where the chosen cut would go, so many frames from where it would have gone. */
