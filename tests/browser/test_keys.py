@@ -241,6 +241,7 @@ def test_the_timeline_tells_when_each_frame_begins(person: Come, seen: Seen, des
     for frame in (13, 14, 15):
         expect(here).to_have_text(f"here {frame} 00:00:00.{begins_ms[frame]}")
         press(page, "ArrowRight")
+    expect(page.locator(".ruler span").nth(1)).to_have_text(f"00:00:01.{begins_ms[20] - 1000:03}")
 
 
 def test_a_cut_on_the_line_is_there_before_the_server_knows(person: Come, film: Film, seen: Seen) -> None:

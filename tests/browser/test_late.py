@@ -174,6 +174,19 @@ def test_films_that_were_fetched_without_a_connection_play_once_it_is_back(
     expect(page.get_by_role("heading", name="This clip does not play")).to_have_count(0)
 
 
+def test_no_cut_is_made_at_a_frame_that_cannot_be_told(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(1, 40)
+    somebody = person()
+    somebody.context.route("**/timing", lambda route: route.abort())
+    page = somebody.review(video_id)
+
+    press(page, "Home", "Shift+ArrowRight", "b")
+    expect(page.get_by_role("alert").last).to_contain_text("Which frame this is cannot be told")
+    somebody.context.unroute("**/timing")
+
+    wait_for(lambda: press(page, "b") or seen.cuts(video_id) == [10], "the cut, once the table is here")
+
+
 def test_sound_keeps_the_place_the_speed_and_the_pause(person: Come, film: Film, seen: Seen) -> None:
     page = person().review(film(1, 100))
     press(page, "l", "l", "m")

@@ -85,6 +85,13 @@ describe("a frame's middle names that frame", () => {
     expect(timing.durationS).toBeCloseTo(0.3, 9);
   });
 
+  test("backwards each frame lasts as long as forwards, and before the first comes the last", () => {
+    const timing = Timing.fromRuns([[2, 100], [1, 800], [2, 100]], [1, 1000]);
+    const back = (frame: number, seconds: number) => timing.back(frame, seconds)[0];
+    expect([back(4, 0.05), back(4, 0.15), back(3, 0.5), back(3, 0.85), back(1, 0.15), back(0, 0.15)]).toEqual([4, 3, 3, 2, 0, 4]);
+    expect(timing.back(4, 0.15)[1]).toBeCloseTo(0.05, 9);
+  });
+
   test("outside the clip it is the first or the last", () => {
     const timing = Timing.even(10, 1);
     expect([timing.frameAt(-1), timing.frameAt(99)]).toEqual([0, 9]);

@@ -54,6 +54,17 @@ export class Timing {
     return this.#edges[Math.min(this.frames, Math.max(0, frame))] ?? 0;
   }
 
+  /** Backwards from a frame: where so many seconds lead, and what is left of them; before the first frame comes the last. */
+  back(frame: number, seconds: number): [number, number] {
+    let [at, left] = [frame, seconds];
+    for (;;) {
+      const before = at > 0 ? at - 1 : this.frames - 1;
+      const length = this.begin(before + 1) - this.begin(before);
+      if (length <= 0 || left < length) return [at, left];
+      [at, left] = [before, left - length];
+    }
+  }
+
   /** The frame shown at a second. A frame's own begin, told with an error of rounding, still names that frame. */
   frameAt(seconds: number): number {
     const wanted = seconds + 1e-4;

@@ -27,6 +27,9 @@ export const xOf = (view: View, frame: number, widthPx: number): number => ((fra
 
 export const frameAt = (view: View, xPx: number, widthPx: number): number => view.from + (xPx / Math.max(1, widthPx)) * (view.to - view.from);
 
+/** The frames whose times the ruler tells: where the view begins, its middle, and where it ends. */
+export const ruled = (view: View): number[] => [Math.max(0, Math.round(view.from)), Math.round((view.from + view.to) / 2), Math.round(view.to)];
+
 /** The cuts in view; where there are too many, the most certain ones, in order. */
 export function shownCuts<T extends { frame: number; confidence: number }>(cuts: readonly T[], view: View, most: number): T[] {
   const inside = cuts.filter((cut) => cut.frame >= view.from && cut.frame <= view.to);

@@ -72,6 +72,11 @@ export class Player {
     return this.#clip && video && video.duration > 0 ? Timing.even(this.#clip.frames, video.duration) : null;
   }
 
+  /** Whether the frame table is here, so that the frame on the screen is the one that is named. */
+  get exact(): boolean {
+    return !!this.#timing;
+  }
+
   /** The frame that one looks at: stopped, the one that was sought; else the one that was painted last. Null while nobody can say. */
   get here(): number | null {
     if (this.#wanted !== null) return this.#wanted;
@@ -246,23 +251,21 @@ export class Player {
 
   #backwards(speed: number): void {
     const video = this.pool.current;
-    const clip = this.#clip;
-    if (!video || !clip) return;
+    if (!video || !this.#clip) return;
     video.pause();
     this.playing.value = true;
     let last = performance.now();
-    let behind = 0;
+    let behindS = 0;
     let handle = 0;
     const tick = (now: number): void => {
       const timing = this.timing;
-      if (timing) {
-        behind += ((now - last) / 1000) * speed * (clip.frames / Math.max(timing.durationS, 0.001));
-        const frames = Math.floor(behind);
-        if (frames > 0 && !this.#seeking) {
-          behind -= frames;
-          const at = this.frame.value - frames;
-          this.seek(at >= 0 ? at : this.loop.value ? clip.frames - 1 : 0);
-        }
+      behindS += ((now - last) / 1000) * speed;
+      if (timing && !this.#seeking) {
+        const from = this.frame.value;
+        const [to, restS] = timing.back(from, behindS);
+        behindS = restS;
+        if (to < from) this.seek(to);
+        else if (to > from) this.seek(this.loop.value ? to : 0);
       }
       last = now;
       handle = requestAnimationFrame(tick);

@@ -7,7 +7,7 @@ import type { CutsChanged, FrameTimes, Storyboard, VideoDetail } from "../../api
 import type { CutWish } from "../../lib/cuts";
 import { clock, milliseconds, timecode } from "../../lib/time";
 import { clipAt, ticksAt, type Runs } from "../../lib/times";
-import { clamped, zoomed, type View } from "../../lib/view";
+import { clamped, ruled, zoomed, type View } from "../../lib/view";
 import { Button, Notice } from "../../parts/bits";
 import { Others } from "../../parts/others";
 import { useActions, useKeysLater } from "../../state/actions";
@@ -176,17 +176,19 @@ function Timeline({ id }: { id: string }) {
   });
   const clips = useComputed(() => (editing.video.value?.clips_list ?? []).filter((clip) => clip.state !== "superseded").sort((a, b) => a.start - b.start));
   const runs = useSignal<ReadonlyMap<string, Runs>>(new Map());
-  const looked = clipAt(clips.value, to.value ?? at.value)?.id;
+  const told = [to.value ?? at.value, ...ruled(view.value)].flatMap((frame) => clipAt(clips.value, frame)?.id ?? []);
   useEffect(() => {
-    if (!looked || runs.peek().has(looked)) return;
     const timer = setTimeout(() => {
-      get<FrameTimes>(`/api/clips/${looked}/timing`).then(
-        (said) => (runs.value = new Map(runs.peek()).set(looked, said.runs)),
-        () => {}, // As good as known, then.
-      );
+      for (const clip of new Set(told)) {
+        if (runs.peek().has(clip)) continue;
+        get<FrameTimes>(`/api/clips/${clip}/timing`).then(
+          (said) => (runs.value = new Map(runs.peek()).set(clip, said.runs)),
+          () => {}, // As good as known, then.
+        );
+      }
     }, LOOKED_MS);
     return () => clearTimeout(timer);
-  }, [looked]);
+  }, [told.join()]);
   useKeysLater(!editing.video.value && !problem.value, () => editing.video.peek() !== null);
 
   if (problem.value) {

@@ -3,7 +3,7 @@
 import { useSignal, type Signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Clip } from "../../api/types";
-import { clamped, frameAt, shownCuts, xOf, zoomed, type View } from "../../lib/view";
+import { clamped, frameAt, ruled, shownCuts, xOf, zoomed, type View } from "../../lib/view";
 import { stateOf } from "../../parts/bits";
 import { drawCurve, drawFilm, drawWave, type Sheets, type Waveform } from "./draw";
 import type { Editing } from "./editing";
@@ -172,9 +172,9 @@ export function Tracks({ view, sheets, wave, scores, clips, editing, onCommit, t
       })}
       <span class="playhead" hidden={chosen.value !== null} style={{ left: `${x(at.value)}px` }} aria-hidden="true" />
       <div class="ruler" aria-hidden="true">
-        <span>{timeOf(Math.max(0, Math.round(view.value.from)))}</span>
-        <span>{timeOf(Math.round((view.value.from + view.value.to) / 2))}</span>
-        <span>{timeOf(Math.round(view.value.to))}</span>
+        {ruled(view.value).map((frame, n) => (
+          <span key={n}>{timeOf(frame)}</span>
+        ))}
       </div>
     </div>
   );
