@@ -42,6 +42,7 @@ KINDS: dict[str, FilmKind] = {
     "uneven.mkv": FilmKind(frames=150, pts=_UNEVEN, time_base=_MILLISECOND),
     "begins_late.mp4": FilmKind(frames=150, first_tick=37, b_frames=2),
     "begins_late.ts": FilmKind(frames=150, first_tick=900, b_frames=2),
+    "trimmed.mp4": FilmKind(frames=150, hidden_frames=17, b_frames=2),
     "turned.mp4": FilmKind(frames=150, rotation_deg=90),
     "odd.mkv": FilmKind(frames=150, width_px=131, height_px=77, pix_fmt="yuv444p"),
     "sound.mp4": FilmKind(frames=150, audio_rate=48000, b_frames=2),

@@ -26,8 +26,16 @@ KINDS = {
     "b_frames": FilmKind(b_frames=3, gop_frames=24),
     "uneven": FilmKind(frames=60, pts=UNEVEN[:60], time_base=Fraction(1, 1000), b_frames=2),
     "begins_late": FilmKind(first_tick=37, b_frames=2),
+    "trimmed": FilmKind(hidden_frames=7, b_frames=2),
 }
-CASES = [("plain", False), ("b_frames", True), ("uneven", False), ("uneven", True), ("begins_late", True)]
+CASES = [
+    ("plain", False),
+    ("b_frames", True),
+    ("uneven", False),
+    ("uneven", True),
+    ("begins_late", True),
+    ("trimmed", False),
+]
 Parts = list[tuple[Packets, Path]]
 
 

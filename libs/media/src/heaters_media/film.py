@@ -33,6 +33,7 @@ class FilmKind:
         pts: instead of a constant rate: ticks of each frame, increasing.
         time_base: seconds a tick of `pts`.
         first_tick: pts of the first frame of a film of constant rate, in frames.
+        hidden_frames: so many more before it, coded and hidden by an edit list, as in a film that a phone has trimmed.
         gop_frames: longest distance between key frames.
         b_frames: between two others, at most.
         open_gop: whether pictures before a key frame may refer past it.
@@ -55,6 +56,7 @@ class FilmKind:
     pts: Sequence[int] | None = None
     time_base: Fraction | None = None
     first_tick: int = 0
+    hidden_frames: int = 0
     gop_frames: int = 12
     b_frames: int = 0
     open_gop: bool = False
@@ -106,8 +108,10 @@ def _rendered(path: Path, kind: FilmKind) -> Path:
             sound = output.add_stream("aac", rate=kind.audio_rate)
             assert isinstance(sound, AudioStream)  # noqa: S101  # aac is a sound codec
             sound.codec_context.layout = {1: "mono", 2: "stereo", 6: "5.1"}[kind.audio_channels]
-        ticks = kind.pts if kind.pts is not None else range(kind.first_tick, kind.first_tick + kind.frames)
-        for number, pts in enumerate(ticks):
+        ticks = kind.pts
+        if ticks is None:
+            ticks = range(kind.first_tick - kind.hidden_frames, kind.first_tick + kind.frames)
+        for number, pts in enumerate(ticks, start=-kind.hidden_frames):
             frame = VideoFrame.from_ndarray(_coded(number, kind), format="rgb24").reformat(format=kind.pix_fmt)
             frame.pts, frame.time_base = pts, time_base
             output.mux(video.encode(frame))
@@ -187,7 +191,7 @@ def _coded(number: int, kind: FilmKind) -> NDArray[np.uint8]:
     """A frame as it is coded: turned back by what a player will turn it."""
     turns = kind.rotation_deg // 90
     size_px = (kind.height_px, kind.width_px) if turns % 2 else (kind.width_px, kind.height_px)
-    return np.ascontiguousarray(np.rot90(draw_number(number, *size_px), -turns))
+    return np.ascontiguousarray(np.rot90(draw_number(number % (1 << _BITS), *size_px), -turns))
 
 
 def _options(kind: FilmKind) -> dict[str, str]:
