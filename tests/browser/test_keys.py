@@ -349,6 +349,16 @@ def test_each_page_has_a_key(person: Come, desk: Api) -> None:
     expect(page).to_have_url(f"{desk.url}/failed")
 
 
+def test_the_mouse_alone_reaches_every_action(person: Come, film: Film) -> None:
+    page = person().review(film(2, 50))
+
+    assert page.evaluate("document.querySelector('video.on').loop") is True
+    page.get_by_role("button", name="Find anything").click()
+    page.get_by_role("option", name="Play around the cut").click()
+
+    wait_for(lambda: page.evaluate("document.querySelector('video.on').loop") is False, "the loop around the cut")
+
+
 def test_a_key_that_judges_nothing_says_so(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(1, 8)
     page = person().review(video_id)

@@ -24,9 +24,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
   /** What was gone to by the arrows: it stays chosen while the list changes beneath. */
   const chosen = useSignal<string | null>(null);
 
-  const all = useComputed<Found[]>(() => {
+  const actions = useComputed<Found[]>(() => {
     const page = route.value.page;
-    const actions = ACTIONS.filter(
+    return ACTIONS.filter(
       (action) => action.id !== "palette" && action.id !== "cancel" && (!action.pages || action.pages.includes(page)) && can(action.id),
     ).map((action) => ({
       id: action.id,
@@ -36,19 +36,20 @@ export function Palette({ onClose }: { onClose: () => void }) {
       chord: chordsOf(action.id)[0],
       run: () => void perform(action.id),
     }));
-    const films = videos.value.flatMap((video) => [
+  });
+  const films = useComputed<Found[]>(() =>
+    videos.value.flatMap((video) => [
       { id: `v${video.id}`, title: video.title ?? video.id, hint: "video", icon: "film" as const, run: () => go(pathOf("video", video.id)) },
       { id: `r${video.id}`, title: `Review ${video.title ?? video.id}`, hint: "review only this", icon: "play" as const, run: () => go(pathOf("review", video.id)) },
       { id: `t${video.id}`, title: `Timeline of ${video.title ?? video.id}`, hint: "timeline", icon: "cut" as const, run: () => go(pathOf("timeline", video.id)) },
-    ]);
-    return [...actions, ...films];
-  });
+    ]),
+  );
   const found = useComputed<Found[]>(() => {
     const said = words.value.trim();
-    const best = rank(said, all.value, (one) => one.title).slice(0, MOST);
-    if (!said) return best;
+    // Without a word every action is here, for whoever has only a mouse.
+    if (!said) return [...actions.value, ...films.value.slice(0, MOST)];
     return [
-      ...best,
+      ...rank(said, [...actions.value, ...films.value], (one) => one.title).slice(0, MOST),
       { id: "search", title: `Search clips for “${said}”`, hint: "words", icon: "search", run: () => go(pathOf("search", null, { words: said })) },
       { id: "tag", title: `Clips with the tag “${said}”`, hint: "tag", icon: "search", run: () => go(pathOf("grid", null, { tag: said, state: "" })) },
     ];
@@ -57,7 +58,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const at = useComputed(() => Math.max(0, found.value.findIndex((one) => one.id === chosen.value)));
   const goBy = (steps: number): void => {
     const count = found.value.length;
-    chosen.value = found.value[(at.value + steps + count) % Math.max(1, count)]?.id ?? null;
+    const to = (at.value + steps + count) % Math.max(1, count);
+    chosen.value = found.value[to]?.id ?? null;
+    document.getElementById(`palette-${to}`)?.scrollIntoView({ block: "nearest" });
   };
 
   const run = (one: Found | undefined): void => {
