@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 from heaters_contracts.facts import VideoDownloaded
-from heaters_contracts.objects import ObjectRef
+from heaters_contracts.objects import ObjectRef, content_key
 from heaters_edges.bus import Bus
+from heaters_edges.store import Listed, S3Store
 from heaters_edges.streams import migrate as migrate_streams
 from heaters_edges.upkeep import StreamNotEmpty
 from heaters_review_api.db.engine import make_engine
@@ -19,6 +21,7 @@ from heaters_review_api.db.rebuild import rebuild
 from heaters_review_api.ops.backup import BadBackup, backup, refill, restore
 from heaters_review_api.ops.fsck import Finding, Fsck
 from heaters_review_api.settings import Settings
+from moto.server import ThreadedMotoServer
 from place import place
 
 
@@ -27,9 +30,8 @@ async def told_film(desk: Any, story: Any) -> Any:
     film = story().ready([30, 120])
     key = f"videos/{film.video_id}/source-{'0' * 16}.mp4"
     data = str(film.video_id).encode()
-    digest = hashlib.sha256(data).hexdigest()
     film.source = await desk.application.desk.objects.put_bytes(data, key)
-    assert film.source == ObjectRef(key=key, bytes=len(data), sha256=digest)
+    assert film.source == ref_of(data, key)
     film.told = [one if one.fact.TYPE != "video.downloaded" else replace_source(film, one) for one in film.told]
     film.embedded(film.keyframed(film.exported(film.verdict("approve", 0, 30))))
     film.verdict("skip", 30, 120, key="2")
@@ -39,6 +41,10 @@ async def told_film(desk: Any, story: Any) -> Any:
 
 def replace_source(film: Any, told: Any) -> Any:
     return replace(told, fact=VideoDownloaded(source=film.source, title=told.fact.title))
+
+
+def ref_of(data: bytes, key: str) -> ObjectRef:
+    return ObjectRef(key=key, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 async def everything_with(dsn: str, needle: str) -> list[str]:
@@ -222,6 +228,7 @@ async def test_fsck_finds_what_does_not_agree_and_mends_what_it_can(
             await connection.execute("DELETE FROM facts.message WHERE sequence = 1")
         found = await findings(desk)
         mended = await findings(desk, repair=True)
+        await desk.application.passed.wait_for(await desk.application.bus.last_sequence(), timeout_s=60)
         left = await findings(desk)
         asked = [m.subject.split(".")[2] for m in await desk.application.bus.history(film.video_id)]
 
@@ -243,6 +250,85 @@ async def test_fsck_finds_what_does_not_agree_and_mends_what_it_can(
     }
     assert asked == ["requested", "downloaded", "requested"]
     assert [one.check for one in left] == ["objects"]  # nobody downloads here
+
+
+async def test_the_claim_of_a_video_that_is_here_is_no_finding_and_that_of_an_erased_one_is(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    async with place(tmp_path, settings, "claimed") as here, start(here.settings) as desk:
+        objects, (kept, erased) = desk.application.desk.objects, [story(), story()]
+        for film in (kept, erased):
+            film.requested()
+            await desk.publish(film)
+        await desk.client.post(f"/api/videos/{erased.video_id}/erase", json={}, headers={"Idempotency-Key": "e"})
+        claims = [content_key(hashlib.sha256(film.video_id.bytes).hexdigest()) for film in (kept, erased)]
+        for film, key in zip((kept, erased), claims, strict=True):
+            await objects.write_json(key, {"video_id": str(film.video_id), "source": "videos/a/source-0.mp4"})
+
+        found = await findings(desk)
+        await findings(desk, repair=True)
+        left = [one.key for one in objects.store.listed()]
+
+    assert [one.what for one in found] == [f"{claims[1]} is in the store, and no fact names it"]
+    assert left == [claims[0]]
+
+
+class Losing(S3Store):
+    """A store from which somebody else deletes an object as soon as it is listed."""
+
+    lost = ""
+
+    def listed(self, prefix: str = "") -> Iterator[Listed]:
+        found = list(super().listed(prefix))
+        self.delete(self.lost)
+        return iter(found)
+
+
+async def test_of_what_lies_in_cold_storage_a_deep_look_reads_what_it_was_stored_as(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)  # SeaweedFS freezes nothing
+    server.start()
+    host, port = server.get_host_and_port()
+    elsewhere = settings.model_copy(update={"s3_endpoint": f"http://{host}:{port}"})
+    try:
+        async with place(tmp_path, elsewhere, "frozen") as here, start(here.settings) as desk:
+            store = Losing(here.settings)
+            films = [story() for _ in range(4)]
+            stored = ((b"a film", "GLACIER"), (b"another", "GLACIER"), (b"a film", None), (b"a film", None))
+            for film, (stored_as, storage_class) in zip(films, stored, strict=True):
+                (tmp_path / "film").write_bytes(b"a film")
+                film.source = ref_of(b"a film", f"videos/{film.video_id}/source-0.mp4")
+                store.put(
+                    tmp_path / "film",
+                    film.source.key,
+                    content_type="video/mp4",
+                    sha256=hashlib.sha256(stored_as).hexdigest(),
+                    storage_class=storage_class,
+                )
+                film.downloaded(film.requested())
+                await desk.publish(film)
+            store.lost = films[2].source.key
+            fsck = Fsck(
+                desk.application.bus,
+                desk.application.engine,
+                store,
+                desk.application.desk.objects,
+                repair=False,
+                deep=True,
+            )
+
+            found = [one.what async for one in fsck.objects()]
+    finally:
+        server.stop()
+
+    digests = [hashlib.sha256(data).hexdigest()[:12] for data in (b"another", b"a film")]
+    assert sorted(found) == sorted(
+        [
+            f"{films[1].source.key} has the sha256 {digests[0]}, its fact says {digests[1]}",
+            f"{films[2].source.key} is not in the store",
+        ]
+    )
 
 
 async def test_tables_that_were_changed_are_made_again_while_nothing_projects(

@@ -8,16 +8,17 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from heaters_contracts.fact import Fact, Told, Unreadable, decode, parse_subject, tell
-from heaters_contracts.facts import StageRequested
+from heaters_contracts.facts import StageRequested, VideoErased
 from heaters_contracts.objects import ObjectRef
 from heaters_edges.bus import Bus, Stored
-from heaters_edges.failure import MissingObject, WrongObject
+from heaters_edges.failure import Archived, MissingObject, WrongObject
 from heaters_edges.objects import Objects
 from heaters_edges.store import Listed, S3Store
 from heaters_media.errors import BadLedger
@@ -28,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from heaters_review_api.core.fold import Unread, fold
 from heaters_review_api.core.fold.history import STAGE_OF
+from heaters_review_api.core.states import VideoState
 from heaters_review_api.core.tables import Segment, Tables
 from heaters_review_api.db import rows, schema
 from heaters_review_api.db.projector import MISFIT, video_of
@@ -91,7 +93,7 @@ class Fsck:
             store: the bucket.
             objects: the same, behind the node's cache.
             repair: mend what can be mended.
-            deep: read every object and compare its content, not only what the store says of it.
+            deep: read every object and compare its content, not only what the store says of it; but for those in cold storage.
             young_s: objects and uploads younger than this are left alone.
         """
         self._bus = bus
@@ -259,7 +261,10 @@ class Fsck:
                     return one, "is not in the store"
                 if there.bytes != one.ref.bytes:
                     return one, f"has {there.bytes} bytes, its fact says {one.ref.bytes}"
-                digest = await asyncio.to_thread(self._digest, one.ref.key)
+                try:
+                    digest = await asyncio.to_thread(self._digest, one.ref.key)
+                except MissingObject:
+                    return one, "is not in the store"  # any more: it was deleted since the list was made
                 if digest is not None and digest != one.ref.sha256:
                     return one, f"has the sha256 {digest[:12]}, its fact says {one.ref.sha256[:12]}"
                 return one, None
@@ -271,14 +276,17 @@ class Fsck:
             yield finding
 
     def _digest(self, key: str) -> str | None:
-        if not self._deep:
-            found = self._store.head(key)
-            return found[1] if found else None
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "object"
-            self._store.get(key, path)
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+        """What the store has, or, where that is not to be read or lies in cold storage, what it was stored as, if it says so."""
+        if self._deep:
+            with suppress(Archived), tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "object"
+                self._store.get(key, path)
+                with path.open("rb") as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest()
+        found = self._store.head(key)
+        if found is None:
+            raise MissingObject(f"there is no object {key}")
+        return found[1]
 
     async def _named(self) -> dict[str, Named]:
         found: dict[str, Named] = {}
@@ -322,18 +330,28 @@ class Fsck:
     async def _unnamed(self, named: Iterable[str], listed: Iterable[Listed]) -> AsyncIterator[Finding]:
         async with self._engine.connect() as connection:
             uploads = set((await connection.execute(select(schema.upload.c.key))).scalars())
-            videos = {str(id_) for id_ in (await connection.execute(select(schema.video.c.id))).scalars()}
+            v, e = schema.video.c, schema.event.c
+            erased = select(e.video_id).where(e.type == VideoErased.TYPE)
+            there = select(v.id).where((v.state != VideoState.NEW) | v.id.not_in(erased))  # some are asked for again
+            videos = {str(id_) for id_ in (await connection.execute(there)).scalars()}
         known = set(named) | uploads
         for one in listed:
             parts = one.key.split("/")
             is_manifest = len(parts) > 2 and parts[0] == "videos" and parts[2] == "manifests" and parts[1] in videos
             if one.key in known or is_manifest or one.changed_at >= self._before:
                 continue
+            if parts[0] == "content" and await self._claimant(one.key) in videos:
+                continue
             found = Finding("objects", f"{one.key} is in the store, and no fact names it", "--repair deletes it")
             if self._repair:
                 await asyncio.to_thread(self._store.delete, one.key)
                 found = replace(found, mended="deleted")
             yield found
+
+    async def _claimant(self, key: str) -> str | None:
+        """The video that has claimed these very bytes, so that later ones of them are linked to it; no fact tells of the claim."""
+        claim = await self._objects.read_json(key)
+        return str(claim.get("video_id")) if isinstance(claim, dict) else None
 
     async def ledgers(self) -> AsyncIterator[Finding]:
         """Each segment's packet index speaks of its frames, and of bytes that its proxy has."""
