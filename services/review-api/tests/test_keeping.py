@@ -1,12 +1,14 @@
 """What operators rely on: fsck, back-up and restore, a stream given back, a video erased so that nothing of it is found."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from heaters_edges.streams import migrate as migrate_streams
 from heaters_edges.upkeep import StreamNotEmpty
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.rebuild import rebuild
+from heaters_review_api.db.webhooks import Webhooks
 from heaters_review_api.ops.backup import BadBackup, backup, refill, restore
 from heaters_review_api.ops.fsck import Finding, Fsck
 from heaters_review_api.settings import Settings
@@ -47,6 +50,14 @@ def ref_of(data: bytes, key: str) -> ObjectRef:
     return ObjectRef(key=key, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
+async def claimed(desk: Any, film: Any) -> str:
+    """Write down, as the downloader does, that a film has its bytes; returns where."""
+    key = content_key(film.source.sha256)
+    claim = {"video_id": str(film.video_id), "source": film.source.key}
+    assert desk.application.desk.objects.store.put_first(json.dumps(claim).encode(), key)
+    return key
+
+
 async def everything_with(dsn: str, needle: str) -> list[str]:
     """Every row of every table of a database in whose text something stands."""
     found = []
@@ -68,6 +79,9 @@ async def test_of_an_erased_video_nothing_is_found_but_the_fact(
         film, other = await told_film(desk, story), await told_film(desk, story)
         objects, store = desk.application.desk.objects, desk.application.desk.objects.store
         await objects.write_json(f"videos/{film.video_id}/manifests/plan/{'a' * 64}.json", [])
+        claim, others = [await claimed(desk, one) for one in (film, other)]
+        await Webhooks(desk.application.engine).attempt(uuid4(), film.video_id, claim_s=60)
+        before = await desk.application.desk.eraser.traces(film.video_id, claims=[claim, others])
         answer = await desk.client.post(
             f"/api/videos/{film.video_id}/erase", json={"reason": "asked for"}, headers={"Idempotency-Key": "e"}
         )
@@ -82,7 +96,10 @@ async def test_of_an_erased_video_nothing_is_found_but_the_fact(
 
     assert (answer.status_code, again.status_code) == (200, 200)
     assert answer.json()["traces"] == again.json()["traces"] == []
-    assert answer.json()["objects"] == 2
+    assert f"store: {claim}" in before
+    assert f"store: {others}" not in before
+    assert [one for one in before if one.startswith("app.webhook: ")] != []
+    assert answer.json()["objects"] == 3
     assert stream == [f"heaters.video.erased.v1.bulk.{film.video_id}"]
     # The audit log says who asked for it; it names the video by its id, and no more of it.
     assert sorted(row.partition(":")[0] for row in rows if not row.startswith("app.audit:")) == [
@@ -91,9 +108,29 @@ async def test_of_an_erased_video_nothing_is_found_but_the_fact(
         "projection.video",
     ]
     assert not any("Harbour" in row for row in rows)
-    assert keys == [other.source.key]
+    assert keys == [others, other.source.key]
     assert cached == []
     assert neighbour["state"] == "in_review"
+
+
+async def test_erasing_leaves_to_another_video_of_the_same_bytes_its_claim(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    async with place(tmp_path, settings, "bothclaim") as here, start(here.settings) as desk:
+        objects, films = desk.application.desk.objects, [story(), story()]
+        for film in films:
+            film.source = await objects.put_bytes(b"a film", f"videos/{film.video_id}/source-0.mp4")
+            film.downloaded(film.requested())
+            await desk.publish(film)
+        claim = await claimed(desk, films[0])
+
+        answer = await desk.client.post(
+            f"/api/videos/{films[1].video_id}/erase", json={}, headers={"Idempotency-Key": "e"}
+        )
+        keys = [one.key for one in objects.store.listed()]
+
+    assert answer.json()["traces"] == []
+    assert keys == [claim, films[0].source.key]
 
 
 async def test_a_video_that_was_erased_can_be_asked_for_again(

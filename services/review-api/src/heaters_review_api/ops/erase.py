@@ -11,7 +11,7 @@ from uuid import UUID
 from heaters_contracts import ids
 from heaters_contracts.fact import Unreadable, tell
 from heaters_contracts.facts import VideoErased
-from heaters_contracts.objects import video_prefix
+from heaters_contracts.objects import content_key, video_prefix
 from heaters_edges.bus import Bus
 from heaters_edges.objects import Objects
 from heaters_edges.store import S3Store
@@ -29,10 +29,17 @@ from heaters_review_api.telling import NoSuchVideo
 
 log = logging.getLogger(__name__)
 
+_BESIDE = (schema.player_error, schema.webhook)
+"""Tables that tell of a video and follow from no fact."""
+
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was taken away, and the sequence of the fact that is left."""
+    """What was taken away, and the sequence of the fact that is left.
+
+    Attributes:
+        claims: keys of where it was written down that this video has its very bytes; another may have claimed them since.
+    """
 
     video_id: UUID
     sequence: int
@@ -40,6 +47,7 @@ class Erased:
     objects: int
     requests: int
     uploads: Sequence[str]
+    claims: Sequence[str]
 
 
 class Eraser:
@@ -76,30 +84,36 @@ class Eraser:
         video = await self._queries.video(video_id)
         if video is None:
             raise NoSuchVideo(f"there is no video {video_id}")
-        uploads = await self._own_uploads(video_id)
+        uploads, claims = await self._elsewhere(video_id)
         fact = VideoErased(by=by, reason=reason, idempotency_key=idempotency_key)
         told = tell(fact, video_id=video_id, lane=video.lane, cause=None, time=datetime.now(UTC))
         sequence = (await self._bus.publish(told)).sequence
         await self._passed.wait_for(sequence, timeout_s=self._timeout_s)  # the rows are gone, and workers know
         await purge_video(self._bus, video_id, before=sequence)
         requests = await self._erase_requests(video_id)
-        objects = await asyncio.to_thread(self._erase_objects, video_id, uploads)
+        # The claims first: while the source is there, nobody takes one over.
+        claimed = [key for key in claims if await self._is_claimed(key, video_id)]
+        objects = await asyncio.to_thread(self._erase_objects, video_id, [*claimed, *uploads])
         await self._erase_uploads(uploads)
         async with self._engine.begin() as connection:
-            e = schema.player_error
-            await connection.execute(delete(e).where(e.c.video_id == video_id))
+            for table in _BESIDE:
+                await connection.execute(delete(table).where(table.c.video_id == video_id))
         # Last: as long as these are here, a second try knows what there was.
         facts = await forget_messages(self._engine, video_id, before=sequence)
         await asyncio.to_thread(self._objects.forget, video_prefix(video_id))
         await asyncio.to_thread(self._clips.clear)
         log.info("a video was erased", extra={"video_id": video_id, "by": by, "facts": facts, "objects": objects})
-        return Erased(video_id, sequence, facts, objects, requests, uploads)
+        return Erased(video_id, sequence, facts, objects, requests, uploads, claims)
 
-    async def _own_uploads(self, video_id: UUID) -> list[str]:
-        """Uploaded files that this video, and no other, was made of."""
-        named = set()
+    async def _elsewhere(self, video_id: UUID) -> tuple[list[str], list[str]]:
+        """Keys outside of the video's own: uploaded files that it, and no other, was made of; and the claims of its bytes."""
+        named, claims = set(), set()
         async for message in kept_messages(self._engine, video_id=video_id):
-            named |= {ref.key for ref in objects_in(message.data) if ref.key.startswith("uploads/")}
+            for ref in objects_in(message.data):
+                if ref.key.startswith("uploads/"):
+                    named.add(ref.key)
+                if ref.key.startswith(("uploads/", f"{video_prefix(video_id)}source-")):
+                    claims.add(content_key(ref.sha256))
             source = _upload_of(message.data)
             if source is not None:
                 named.add(source)
@@ -112,7 +126,11 @@ class Eraser:
                 )
                 if (await connection.execute(others.limit(1))).first() is None:
                     kept.append(key)
-        return kept
+        return kept, sorted(claims)
+
+    async def _is_claimed(self, key: str, video_id: UUID) -> bool:
+        claim = await self._objects.read_json(key)
+        return isinstance(claim, dict) and claim.get("video_id") == str(video_id)
 
     async def _erase_requests(self, video_id: UUID) -> int:
         """The requests of other teams that this video came of, which their stream keeps for a month."""
@@ -128,8 +146,8 @@ class Eraser:
                 gone += 1
         return gone
 
-    def _erase_objects(self, video_id: UUID, uploads: Sequence[str]) -> int:
-        keys = [*(one.key for one in self._store.listed(video_prefix(video_id))), *uploads]
+    def _erase_objects(self, video_id: UUID, elsewhere: Sequence[str]) -> int:
+        keys = [*elsewhere, *(one.key for one in self._store.listed(video_prefix(video_id)))]
         for key in keys:
             self._store.delete(key)
         return len(keys)
@@ -139,8 +157,13 @@ class Eraser:
             for table in (schema.upload, schema.upload_session):
                 await connection.execute(delete(table).where(table.c.key.in_(keys)))
 
-    async def traces(self, video_id: UUID) -> list[str]:
-        """Where anything of a video is still found, beside the facts that it was erased; empty when all is gone."""
+    async def traces(self, video_id: UUID, *, claims: Sequence[str]) -> list[str]:
+        """Where anything of a video is still found, beside the facts that it was erased; empty when all is gone.
+
+        Args:
+            video_id: of the video.
+            claims: as `erase` told them: nothing that is left says where they lie.
+        """
         found = []
         for where, messages in (
             ("stream", await self._bus.history(video_id)),
@@ -152,10 +175,11 @@ class Eraser:
                 if not m.subject.startswith(f"heaters.{VideoErased.TYPE}.")
             ]
         listed = await asyncio.to_thread(lambda: [one.key for one in self._store.listed(video_prefix(video_id))])
+        listed += [key for key in claims if await self._is_claimed(key, video_id)]
         found += [f"store: {key}" for key in listed]
         found += [f"cache: {path}" for path in await asyncio.to_thread(self._objects.cached, video_prefix(video_id))]
         async with self._engine.connect() as connection:
-            for table in (*schema.PROJECTION, schema.lease, schema.player_error):
+            for table in (*schema.PROJECTION, schema.lease, *_BESIDE):
                 if table is schema.video or "video_id" not in table.c:
                     continue
                 query = select(table).where(table.c.video_id == video_id)

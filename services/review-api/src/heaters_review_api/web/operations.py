@@ -40,7 +40,7 @@ async def erase(
         objects=done.objects,
         requests=done.requests,
         uploads=list(done.uploads),
-        traces=await desk.eraser.traces(video_id),
+        traces=await desk.eraser.traces(video_id, claims=done.claims),
     )
 
 
