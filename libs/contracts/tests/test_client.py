@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 from heaters_contracts import client
-from heaters_contracts.client import Heaters, Unanswered
+from heaters_contracts.client import Failed, Heaters, Unanswered
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 Serve = Callable[..., tuple[Heaters, list[bytes]]]
@@ -79,3 +79,10 @@ def test_a_server_that_never_answers_is_given_up(serve: Serve) -> None:
         next(heaters.follow("a"))
 
     assert len(asked) == 6
+
+
+def test_whoever_waits_for_a_rejected_video_is_told_why(serve: Serve) -> None:
+    heaters, _ = serve(whole({"state": "rejected", "rejected_reason": "nothing was uploaded as a.mp4"}))
+
+    with pytest.raises(Failed, match=r"^a: nothing was uploaded as a\.mp4$"):
+        heaters.wait("a")

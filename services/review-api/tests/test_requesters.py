@@ -237,6 +237,31 @@ async def test_a_webhook_is_signed_tried_again_and_taken_once(told_desk: Any, st
         verify(first_headers, first_body, SECRET, now=time.time() + 301)
 
 
+async def test_a_rejection_is_told_at_the_callback_with_its_reason(told_desk: Any, ear: Ear) -> None:
+    elsewhere = {
+        "source": {"kind": "url", "url": f"https://other.example/{uuid4()}"},
+        "request_id": str(uuid4()),
+        "options": {"callback": f"http://127.0.0.1:{ear.port}/hook", "reference": "cam-3"},
+    }
+    misspelt = {**elsewhere, "request_id": str(uuid4()), "options": {**elsewhere["options"], "tag": ["sea"]}}
+
+    answer = await told_desk.client.post("/api/ingest", json=elsewhere)
+    await told_desk.application.bus.publish_raw("ingest.local", {}, json.dumps(misspelt).encode(), stream="INGEST")
+    await eventually(lambda: len(ear.taken) == 2)
+    shown = (await told_desk.client.get(f"/api/videos/{answer.json()['video_id']}")).json()
+
+    refused, unread = sorted(ear.taken, key=lambda said: said["request_id"] == misspelt["request_id"])
+    reason = f"{elsewhere['source']['url']} is none of the places that you may ask from: films.example"
+    assert (refused["video_id"], refused["request_id"]) == (shown["id"], elsewhere["request_id"])
+    assert (refused["state"], refused["reference"], refused["fact"]["type"]) == ("rejected", "cam-3", "video.rejected")
+    assert refused["fact"]["reason"] == shown["rejected_reason"] == reason
+    assert "options has no field 'tag'" in unread["fact"]["reason"]
+    assert {verify(headers, body, SECRET, now=time.time()) for headers, body in ear.heard} == {
+        refused["id"],
+        unread["id"],
+    }
+
+
 async def test_those_who_do_not_answer_take_no_thread_that_others_need(told_desk: Any, story: Any, ear: Ear) -> None:
     loop = asyncio.get_running_loop()
     wish = {"options": {"callback": f"http://127.0.0.1:{ear.port}/silent"}}

@@ -150,8 +150,8 @@ class Heaters:
             if state in _ARRIVED:
                 return video
             if state == "rejected" or state.endswith("_failed"):
-                reasons = "; ".join(str(one["reason"]) for one in video.get("failures_list", ())) or state
-                raise Failed(f"{video_id}: {reasons}")
+                reasons = [str(one["reason"]) for one in video.get("failures_list", ())]
+                raise Failed(f"{video_id}: {'; '.join(reasons) or video.get('rejected_reason') or state}")
             if time.monotonic() > ends:
                 raise Failed(f"{video_id} is {state} after {within_s:g} s")
             time.sleep(pause_s)

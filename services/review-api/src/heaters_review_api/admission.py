@@ -6,13 +6,13 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 from heaters_contracts import ids
 from heaters_contracts.fact import Unreadable, explain, tell
 from heaters_contracts.facts import VideoErased, VideoRejected, VideoRequested
-from heaters_contracts.ingest import IngestRequest, UploadSource
+from heaters_contracts.ingest import IngestRequest, Options, UploadSource
 from heaters_contracts.model import Model
 from heaters_edges import telemetry
 from heaters_edges.bus import IngestMessage, Stale
@@ -69,6 +69,10 @@ class _Named(Model):
     request_id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+class _Wishing(Model):
+    options: dict[str, Any]
+
+
 class Admission:
     """Admits requests."""
 
@@ -101,7 +105,7 @@ class Admission:
                 ADMITTED.labels("duplicate").inc()
                 return Admitted(video_id, "duplicate")
             if (reason := await self._objection(requester, request)) is not None:
-                return await self._reject(video_id, requester, request_id, reason)
+                return await self._reject(video_id, requester, request_id, reason, request.options)
             told = tell(
                 VideoRequested(
                     source=request.source, requester=requester, request_id=request_id, options=request.options
@@ -149,10 +153,11 @@ class Admission:
     async def reject_unreadable(self, requester: str, data: bytes, reason: str) -> Admitted:
         """Tell that a body is no request. Its video's id follows from the body itself, so the same body is rejected once."""
         digest = ids.sha256_of(data.decode("utf-8", "replace"))
-        return await self._reject(ids.video_id(requester, digest), requester, _request_id(data) or digest, reason)
+        video_id, request_id = ids.video_id(requester, digest), _request_id(data) or digest
+        return await self._reject(video_id, requester, request_id, reason, _told_where(data))
 
-    async def _reject(self, video_id: UUID, requester: str, request_id: str, reason: str) -> Admitted:
-        fact = VideoRejected(requester=requester, request_id=request_id, reason=reason)
+    async def _reject(self, video_id: UUID, requester: str, request_id: str, reason: str, options: Options) -> Admitted:
+        fact = VideoRejected(requester=requester, request_id=request_id, reason=reason, options=options)
         told = tell(fact, video_id=video_id, lane="bulk", cause=None, time=datetime.now(UTC))
         ack = await self._bus.publish(told)
         await self._passed.wait_for(ack.sequence, timeout_s=self._timeout_s)
@@ -188,3 +193,12 @@ def _request_id(data: bytes) -> str | None:
         return _Named.model_validate_json(data).request_id
     except ValidationError:
         return None
+
+
+def _told_where(data: bytes) -> Options:
+    """Where the refusal of a body that is no request is to be told, as far as it says that well."""
+    try:
+        wished = _Wishing.model_validate_json(data).options
+        return Options.model_validate({name: wished[name] for name in ("callback", "reference") if name in wished})
+    except ValidationError:
+        return Options()

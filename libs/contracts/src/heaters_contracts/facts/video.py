@@ -36,6 +36,8 @@ class VideoRejected(Fact):
     requester: str
     request_id: str
     reason: str
+    options: Options = Options()
+    """What was wished, so that it is told where that says; of a body that is no request, its callback and reference at most."""
 
     def key(self) -> str:
         """One request may be refused for one reason once."""

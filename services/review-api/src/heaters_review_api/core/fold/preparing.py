@@ -52,7 +52,13 @@ def erased(t: Tables, told: Told[Fact]) -> None:
 def rejected(t: Tables, fact: VideoRejected) -> None:
     """A request was refused; one that was taken in before stands."""
     if t.video.requested_at is None:
-        t.video = replace(t.video, requester=fact.requester, request_id=fact.request_id, rejected_reason=fact.reason)
+        t.video = replace(
+            t.video,
+            requester=fact.requester,
+            request_id=fact.request_id,
+            options=fact.options,
+            rejected_reason=fact.reason,
+        )
 
 
 def downloaded(t: Tables, fact: VideoDownloaded, told: Told[Fact]) -> None:

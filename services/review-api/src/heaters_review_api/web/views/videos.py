@@ -33,6 +33,8 @@ class Video(Struct, frozen=True, kw_only=True):
     waits_for_original_since: datetime | None = None
     """Exports at the original's quality wait for it to come back from cold storage; they go on by themselves."""
     requested_at: datetime | None
+    rejected_reason: str | None = None
+    """Of a rejected one: why."""
     twin: UUID | None = None
     """Of a linked video: the one that has the very same bytes and is worked on."""
     entries: int | None = None
@@ -209,6 +211,7 @@ def video_values(video: core.Video, clips: dict[ClipState, int]) -> dict[str, An
         "entries": video.entries,
         "waits_for_original_since": video.thaw_requested_at,
         "requested_at": video.requested_at,
+        "rejected_reason": video.rejected_reason,
     }
 
 
