@@ -16,6 +16,7 @@ from heaters_downloader.core import (
     ForbiddenBucket,
     Gone,
     Limits,
+    ListInLists,
     TooLarge,
     TryLater,
     Wishes,
@@ -51,9 +52,9 @@ def objects(store: Buckets, tmp_path: Path) -> Objects:
     return Objects(store, tmp_path / "cache", limit_bytes=1 << 30)
 
 
-def asked(source: Source, *, process_again: bool = False) -> Told[VideoRequested]:
+def asked(source: Source, *, process_again: bool = False, lists: int = 0) -> Told[VideoRequested]:
     options = Options(tags=("night",), process_again=process_again)
-    fact = VideoRequested(source=source, requester="test", request_id="1", options=options)
+    fact = VideoRequested(source=source, requester="test", request_id="1", options=options, lists=lists)
     return tell(fact, video_id=uuid4(), lane="bulk", cause=None, time=datetime.now(UTC))
 
 
@@ -187,6 +188,20 @@ async def test_a_list_of_videos_is_told_as_one_request_each(objects: Objects, st
     assert isinstance(fact, VideoExpanded)
     assert [entry.url for entry in fact.entries] == [site.url("/film.mp4"), site.url("/film.mp4?2")]
     assert (fact.requester, fact.request_id, fact.options.tags) == ("test", "1", ("night",))
+
+
+async def test_a_list_may_lie_in_a_list_and_no_deeper(objects: Objects, store: Buckets, site: Any) -> None:
+    worker = downloader(objects, store, policy=AddressPolicy.parse([f"127.0.0.1:{site.port}"]))
+    page = UrlSource(url=site.url("/page-two"))
+
+    inside = await worker.download(asked(page, lists=1))
+    film = await worker.download(asked(UrlSource(url=site.url("/film.mp4")), lists=2))
+    with pytest.raises(ListInLists, match="is a list in a list of lists; ask for it by itself"):
+        await worker.download(asked(page, lists=2))
+
+    assert isinstance(inside, VideoExpanded)
+    assert (inside.lists, len(inside.entries)) == (1, 2)
+    assert isinstance(film, VideoDownloaded)
 
 
 async def test_a_list_of_long_addresses_still_fits_one_fact(objects: Objects, store: Buckets, site: Any) -> None:

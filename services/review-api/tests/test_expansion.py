@@ -1,7 +1,9 @@
 """Playlists become requests, and duplicates lead to their twin."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -48,6 +50,31 @@ async def test_each_video_of_a_playlist_becomes_a_request_of_its_requester(desk:
     assert (first["state"], first["requester"], first["tags"]) == ("downloading", "films", ["sea"])
     assert second["state"] == "downloading"
     assert (whole["state"], whole["title"], whole["entries"]) == ("expanded", "All reels", 2)
+
+
+async def test_lists_with_long_names_share_no_videos_and_say_how_deep_those_lie(desk: Any, story: Any) -> None:
+    name = f"{uuid4()}{'-' * 60}"
+    names, long_entry = [f"{name}a", f"{name}b"], "d" * 128
+    for request_id in names:
+        one = story()
+        entries = (
+            Entry(id="dawn", url=f"https://films.example/{request_id[-1]}"),
+            Entry(id=long_entry, url="https://films.example/dusk"),
+        )
+        fact = VideoExpanded(title="Reels", entries=entries, requester="films", request_id=request_id, lists=1)
+        one.say(fact, one.requested())
+        await desk.publish(one)
+
+    whole = [f"{request_id}/{long_entry}" for request_id in names]
+    asked = [*(f"{request_id}/dawn" for request_id in names), *(sha256(each.encode()).hexdigest() for each in whole)]
+    found = [ids.video_id("films", request_id) for request_id in asked]
+    states = [(await shown(desk, video))["state"] for video in found]
+    stored = [(await desk.application.bus.history(video))[0] for video in found]
+    told = [json.loads(one.data) for one in stored]
+
+    assert states == ["downloading"] * 4
+    assert [fact["source"]["url"][-2:] for fact in told[:2]] == ["/a", "/b"]
+    assert [fact["lists"] for fact in told] == [2] * 4
 
 
 async def test_a_duplicate_names_its_twin_and_is_worked_on_when_that_is_asked_for(desk: Any, story: Any) -> None:

@@ -54,6 +54,11 @@ RULES = (
         "`reason` is for people. A site that asks for patience costs no attempt.",
     ),
     (
+        "Playlists and channels",
+        "Each of their videos is asked for in the same name, by the request id `<request_id>/<the site's id>` (its sha256 where that has more than 200 "
+        "characters). A list may lie in a list, as a channel's playlists do; one that lies deeper fails with the problem `list_in_lists`.",
+    ),
+    (
         "Clips that approve themselves",
         "`options.auto_rule` has conditions joined by `and`, such as `seconds >= 2 and certainty >= 0.8 and motion > 1.5`: a name, one of `>= > <= <`, "
         f"a decimal number. Names are {', '.join(f'`{name}` ({said})' for name, (said, _, _) in NAMES.items())}. A clip that fits all of them is "

@@ -22,6 +22,7 @@ from heaters_downloader.core import (
     ForbiddenBucket,
     Gone,
     Limits,
+    ListInLists,
     Playlist,
     Quality,
     TooLarge,
@@ -30,12 +31,15 @@ from heaters_downloader.core import (
     file_ending,
     host_of,
     safe_title,
+    shown,
 )
 from heaters_downloader.sitebook import Sites
 from heaters_downloader.ytdlp import bring
 
 Request = Told[VideoRequested]
 _BROUGHT = "brought"
+_LISTS_AROUND = 1
+"""A list may lie in so many others: a channel's playlists do."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class Downloader:
                     )
                     (folder / _BROUGHT).write_bytes(pickle.dumps(fetched))
             if isinstance(fetched, Playlist):
+                if told.fact.lists > _LISTS_AROUND:
+                    raise ListInLists(f"{shown(url)} is a list in a list of lists; ask for it by itself")
                 return _expanded(told, fetched)
             key = source_key(told.video_id, fetched.sha256, file_ending(fetched.path.name, fetched.content_type))
             here = ObjectRef(key=key, bytes=fetched.bytes, sha256=fetched.sha256)
@@ -193,6 +199,7 @@ def _expanded(told: Request, playlist: Playlist) -> VideoExpanded:
         requester=told.fact.requester,
         request_id=told.fact.request_id,
         options=told.fact.options,
+        lists=told.fact.lists,
     )
 
 

@@ -91,8 +91,13 @@ class Admission:
         self._passed = passed
         self._timeout_s = timeout_s
 
-    async def admit(self, requester: str, request: IngestRequest) -> Admitted:
+    async def admit(self, requester: str, request: IngestRequest, *, lists: int = 0) -> Admitted:
         """Admit a request, or reject it with a reason; either is told as a fact, once.
+
+        Args:
+            requester: who asks.
+            request: for what.
+            lists: in how many playlists or channels, one inside the other, it was found.
 
         Raises:
             Lagging: it is told, and the projection does not come to it in time.
@@ -108,7 +113,11 @@ class Admission:
                 return await self._reject(video_id, requester, request_id, reason, request.options)
             told = tell(
                 VideoRequested(
-                    source=request.source, requester=requester, request_id=request_id, options=request.options
+                    source=request.source,
+                    requester=requester,
+                    request_id=request_id,
+                    options=request.options,
+                    lists=lists,
                 ),
                 video_id=video_id,
                 lane=request.lane,

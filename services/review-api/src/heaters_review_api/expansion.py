@@ -7,6 +7,7 @@ from typing import Protocol
 
 from heaters_contracts.fact import Fact, Told, Unreadable, decode
 from heaters_contracts.facts import VideoExpanded
+from heaters_contracts.ids import sha256_of
 from heaters_contracts.ingest import IngestRequest, UrlSource
 from heaters_edges.bus import FactMessage
 from heaters_edges.failure import Unavailable
@@ -19,6 +20,8 @@ from heaters_review_api.db.passed import Lagging
 log = logging.getLogger(__name__)
 
 _AGAIN_S = 5.0
+_ID_CHARACTERS = 200
+"""A request with a longer id would be refused."""
 
 
 class Heard(Protocol):
@@ -53,9 +56,14 @@ async def _ask(told: Told[Fact], fact: VideoExpanded, message: FactMessage, admi
     for entry in fact.entries:
         request = IngestRequest(
             source=UrlSource(url=entry.url),
-            request_id=f"{fact.request_id[:70]}/{entry.id}",
+            request_id=_request_id(fact.request_id, entry.id),
             lane=told.lane,
             options=fact.options,
         )
-        await admission.admit(fact.requester, request)
+        await admission.admit(fact.requester, request, lists=fact.lists + 1)
         await message.working()
+
+
+def _request_id(of_list: str, entry: str) -> str:
+    whole = f"{of_list}/{entry}"
+    return whole if len(whole) <= _ID_CHARACTERS else sha256_of(whole)

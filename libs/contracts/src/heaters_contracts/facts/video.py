@@ -23,6 +23,8 @@ class VideoRequested(Fact):
     requester: str
     request_id: str
     options: Options = Options()
+    lists: Annotated[int, Field(ge=0)] = 0
+    """In how many playlists or channels, one inside the other, it was found; 0 where it was asked for by itself."""
 
     def key(self) -> str:
         """One request, one fact."""
@@ -119,7 +121,7 @@ class Entry(Model):
     """One video of a playlist or channel."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    """The site's own name for it; the request for it is called `<request_id>/<id>`."""
+    """The site's own name for it; the request for it is called `<request_id>/<id>`, or by the sha256 of that where it has more than 200 characters."""
     url: Annotated[str, StringConstraints(max_length=4096, pattern=r"^https?://")]
     title: Annotated[str, StringConstraints(max_length=200)] = ""
 
@@ -135,6 +137,8 @@ class VideoExpanded(Fact):
     requester: str
     request_id: str
     options: Options = Options()
+    lists: Annotated[int, Field(ge=0)] = 0
+    """In how many lists, one inside the other, it was found itself; those that lie in two are refused."""
 
     def key(self) -> str:
         """A cause is expanded once."""

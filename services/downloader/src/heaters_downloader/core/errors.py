@@ -59,6 +59,12 @@ class TooLong(Refused):
     problem = "too_long"
 
 
+class ListInLists(Refused):
+    """A playlist or channel that lies in a list of lists: those may go on for ever, or in a circle."""
+
+    problem = "list_in_lists"
+
+
 class UnsupportedStream(Refused):
     """A stream of a kind that is not downloaded here: protected, live, or of another protocol than HTTP(S)."""
 
