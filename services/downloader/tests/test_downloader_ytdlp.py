@@ -157,6 +157,31 @@ def test_what_a_site_promises_beside_its_video_and_does_not_give_is_said_and_no_
     assert fetched.missed == ("the thumbnail: it is no JPEG, PNG or WebP",)
 
 
+def test_subtitles_beyond_the_limit_and_of_no_plain_language_are_said_to_be_missed(ask, site):
+    named = [f"x-{number}" for number in range(22)]
+    tracks = "".join(f'<track kind="subtitles" srclang="{name}" src="/words.vtt">' for name in ["de_DE!", *named])
+    site.says["/many-words"] = ("text/html", f'<video><source src="/real/1080.mp4">{tracks}</video>')
+
+    fetched = ask("/many-words")
+
+    assert [one.language for one in fetched.beside if one.kind == "subtitle"] == named[:20]
+    assert fetched.missed == (
+        "subtitles whose language has no plain name: 1, such as 'de_DE!'",
+        "subtitles beyond 20: 2",
+    )
+
+
+def test_chapters_beyond_the_limit_are_said_to_be_missed(ask, site):
+    dusk = '{"@type": "Clip", "name": "Dusk", "startOffset": 1, "endOffset": 2}'
+    many = ", ".join(dusk.replace("1,", f"{n},").replace("2}", f"{n + 1}}}") for n in range(1, 503))
+    site.says["/many-chapters"] = ("text/html", site.told().replace(dusk, many))
+
+    fetched = ask("/many-chapters")
+
+    assert len(fetched.chapters) == 500
+    assert fetched.missed == ("chapters beyond 500, or beyond 65,536 bytes: 3",)
+
+
 def test_a_film_of_a_page_that_broke_off_in_the_middle_is_not_begun_again(ask, site, films):
     names = sorted(path.name for path in films.glob("hls-2160*.ts"))
     site.failing[names[-1]] = 20
@@ -260,6 +285,7 @@ def test_chapters_whose_times_make_no_sense_are_left_out(ask, site, times):
     fetched = ask("/odd-chapters")
 
     assert "Dawn" not in [part.title for part in fetched.chapters]
+    assert [said.partition(":")[0] for said in fetched.missed] == ["chapters whose times make no sense"]
 
 
 def test_a_site_that_asks_for_patience_says_for_how_long(ask):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ def collect(ydl: Any, info: Info, folder: Path, secrets: Sequence[str]) -> tuple
         The files, and what could not be had.
     """
     found: list[Beside] = []
-    missed: list[str] = []
-    for language, automatic, tracks in _languages(info):
+    languages, missed = _languages(info)
+    for language, automatic, tracks in languages:
         try:
             found.append(_subtitle(ydl, language, automatic, tracks, folder / f"subtitle-{len(found)}"))
         except _Missed as error:
@@ -63,17 +63,25 @@ def collect(ydl: Any, info: Info, folder: Path, secrets: Sequence[str]) -> tuple
     return found, missed
 
 
-def _languages(info: Info) -> Iterator[tuple[str, bool, list[Info]]]:
-    """Each language that people wrote; of a machine's only the video's own, for it translates into all the others."""
+def _languages(info: Info) -> tuple[list[tuple[str, bool, list[Info]]], list[str]]:
+    """Each language that people wrote; of a machine's only the video's own, for it translates into all the others.
+
+    Returns:
+        Languages, whether a machine made them, and the forms they come in; and what is left out of those.
+    """
     given = {k: v for k, v in (info.get("subtitles") or {}).items() if k != "live_chat"}
     spoken = str(info.get("language") or "")
     made = {
         k: v for k, v in (info.get("automatic_captions") or {}).items() if k not in given and spoken and k == spoken
     }
-    for automatic, languages in ((False, given), (True, made)):
-        for language, tracks in list(languages.items())[:_SUBTITLES_MOST]:
-            if _LANGUAGE.fullmatch(str(language)):
-                yield str(language), automatic, list(tracks)
+    named = [(str(k), automatic, t) for automatic, of in ((False, given), (True, made)) for k, t in of.items()]
+    known = [(k, automatic, list(tracks)) for k, automatic, tracks in named if _LANGUAGE.fullmatch(k)]
+    missed = []
+    if odd := [ascii(k[:35]) for k, _, _ in named if not _LANGUAGE.fullmatch(k)]:
+        missed.append(f"subtitles whose language has no plain name: {len(odd):,}, such as {odd[0]}")
+    if len(known) > _SUBTITLES_MOST:
+        missed.append(f"subtitles beyond {_SUBTITLES_MOST}: {len(known) - _SUBTITLES_MOST:,}")
+    return known[:_SUBTITLES_MOST], missed
 
 
 def _subtitle(ydl: Any, language: str, automatic: bool, tracks: list[Info], path: Path) -> Beside:

@@ -79,6 +79,7 @@ _LIST_BYTES = 160 * 1024
 """A playlist's videos lie in one fact, which holds 256 KiB."""
 _CHAPTER_BYTES = 64 * 1024
 """And so do a video's chapters, beside all else that its site says."""
+_CHAPTERS_MOST = 500
 _TYPES = {
     "mp4": "video/mp4",
     "m4v": "video/mp4",
@@ -198,6 +199,7 @@ def download_page(
         extras, missed = beside.collect(ydl, found, out_dir, hidden)
         title = without_secrets(_title(found), hidden)
         site = {name: without_secrets(said, hidden) for name, said in _site(found).items()}
+    chapters, without = _chapters(found)
     path, tracks = _one_file(pieces, chosen, out_dir, url)
     record = _measured(record, tracks)
     if record.lost and not wishes.allow_quality_loss:
@@ -216,8 +218,8 @@ def download_page(
         quality=record,
         site=site,
         beside=tuple(extras),
-        chapters=_chapters(found),
-        missed=tuple(missed),
+        chapters=chapters,
+        missed=(*missed, *without),
     )
 
 
@@ -472,13 +474,20 @@ def _title(info: Info) -> str:
     return safe_title(title.removesuffix(" (1)") if info.get("extractor_key") == "HTML5MediaEmbed" else title)
 
 
-def _chapters(info: Info) -> tuple[Part, ...]:
-    found = []
-    for chapter in info.get("chapters") or ():
+def _chapters(info: Info) -> tuple[tuple[Part, ...], list[str]]:
+    """The chapters, and what is left out of them."""
+    found, missed = [], []
+    said = list(info.get("chapters") or ())
+    for chapter in said:
         start, end = _number(chapter.get("start_time")), _number(chapter.get("end_time"))
         if start is not None and end is not None and start < end:
             found.append(Part(safe_title(str(chapter.get("title") or "")), round(start * 1000), round(end * 1000)))
-    return _fitting(found[:500], _CHAPTER_BYTES, lambda part: (part.title, part.start_ms, part.end_ms))
+    kept = _fitting(found[:_CHAPTERS_MOST], _CHAPTER_BYTES, lambda part: (part.title, part.start_ms, part.end_ms))
+    if odd := len(said) - len(found):
+        missed.append(f"chapters whose times make no sense: {odd:,}")
+    if more := len(found) - len(kept):
+        missed.append(f"chapters beyond {_CHAPTERS_MOST}, or beyond {_CHAPTER_BYTES:,} bytes: {more:,}")
+    return kept, missed
 
 
 def _site(info: Info) -> dict[str, str]:
