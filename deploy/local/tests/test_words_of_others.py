@@ -15,6 +15,7 @@ WORDS = "[youtube] abc: [/b] gone :warning: \x1b]0;mine\x07\u202e."
 SHOWN = "[youtube] abc: [/b] gone :warning: ]0;mine."
 ID = "0b5e4a0e-0000-4000-8000-000000000000"
 FAILURE = {"id": ID, "video_id": ID, "stage": "download", "reason": WORDS, "failure_class": "bug", "attempts": 1}
+REFUSED = {**FAILURE, "stage": "admission", "failure_class": "bad_input"}
 CLIP = {"id": ID, "video_id": ID, "start": 0, "end": 9, "state": "embedded", "tags": [WORDS]}
 EVENT = {"segment": None, "clip_id": None, "seconds": None, "at": "2026-01-01T00:00:00Z", "type": "stage.failed"}
 VIDEO = {"id": ID, "title": WORDS, "events": [{**EVENT, "by": None, "note": WORDS}]}
@@ -97,6 +98,26 @@ def test_the_doctor_looks_at_a_folder_that_is_yet_to_be_made(api: None, tmp_path
     ended = CliRunner().invoke(heaters, ["doctor", "--home", str(tmp_path / "a" / "b" / "c")])
 
     assert f"MiB free at {tmp_path}" in ended.output
+
+
+@pytest.mark.parametrize(
+    ("failures", "said"),
+    [
+        ([REFUSED, REFUSED], "well   failures: 0 open, and 2 requests were refused"),
+        ([REFUSED, FAILURE], "WRONG  failures: 1 open, and 1 requests were refused"),
+        ([], "well   failures: 0 open\n"),
+    ],
+)
+def test_the_doctor_finds_no_harm_in_requests_that_were_refused(
+    api: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failures: list[Any], said: str
+) -> None:
+    monkeypatch.setitem(ANSWERS, "/api/failures", {"items": failures})
+    monkeypatch.setitem(ANSWERS, "/api/stages", {"items": []})
+    monkeypatch.setitem(ANSWERS, "/api/doctor", {"items": []})
+
+    ended = CliRunner().invoke(heaters, ["doctor", "--home", str(tmp_path)])
+
+    assert said in ended.output
 
 
 def test_a_failure_that_is_settled_already_keeps_no_other_from_being_settled(api: None) -> None:

@@ -62,9 +62,12 @@ def _there(home: Home) -> list[Diagnosis]:
                 if stage["paused"]:
                     advice = f"mend what is named, then `heaters resume {stage['stage']}`"
                     found.append(_said(f"stage {stage['stage']}", False, f"rests: {stage['reason']}", advice))
-            failures = len(api.failures())
+            stages_of = [failure["stage"] for failure in api.failures()]
+            refused = stages_of.count("admission")  # they were answered, and there is nothing to mend
+            failures = len(stages_of) - refused
+            what = f"{failures} open" + (f", and {refused} requests were refused" if refused else "")
             advice = "`heaters failed` lists them; retry or discard each"
-            return [*found, _said("failures", failures == 0, f"{failures} open", advice)]
+            return [*found, _said("failures", failures == 0, what, advice)]
     except (ApiError, NothingRunning, Unreachable) as problem:
         return [
             _said("review-api", False, str(problem), "start it: `heaters up`, or set HEATERS_URL and HEATERS_TOKEN")
