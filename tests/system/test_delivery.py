@@ -250,6 +250,8 @@ async def test_a_message_that_cannot_be_read_fails_once_and_the_service_goes_on(
 
 async def test_a_permanent_error_is_told_at_once(bus: Bus, objects: Objects, settings: Settings) -> None:
     calls = []
+    given_up = {"stage": "download", "failure_class": "bad_input"}
+    before = REGISTRY.get_sample_value("heaters_given_up_total", given_up) or 0
 
     async def handler(told: Told[VideoRequested]) -> VideoDownloaded:
         calls.append(1)
@@ -260,6 +262,7 @@ async def test_a_permanent_error_is_told_at_once(bus: Bus, objects: Objects, set
     async with worker(bus, objects, settings, handler):
         told = await eventually(bus, asked.video_id, "stage.failed")
 
+    assert REGISTRY.get_sample_value("heaters_given_up_total", given_up) == before + 1
     assert isinstance(told.fact, StageFailed)
     assert (told.fact.reason, told.fact.failure_class, told.fact.attempts) == ("no such page", "bad_input", 1)
     assert len(calls) == 1

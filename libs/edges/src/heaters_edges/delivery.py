@@ -539,6 +539,7 @@ class Worker:
         )
         await self._bus.publish(told)
         await message.ack()
+        telemetry.GIVEN_UP.labels(fact.stage, fact.failure_class).inc()
 
 
 def _identity_of(subject: str, headers: dict[str, str], data: bytes) -> tuple[Any, Any]:

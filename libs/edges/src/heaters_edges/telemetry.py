@@ -25,6 +25,12 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)  # processor time, memory and open files of the service itself, without its children
 
 JOBS = Counter("heaters_jobs", "Messages worked on, by how it ended", ["stage", "lane", "outcome"], registry=REGISTRY)
+GIVEN_UP = Counter(
+    "heaters_given_up",
+    "Work that was told as failed for good, by class: bad_input, transient, quota or bug",
+    ["stage", "failure_class"],
+    registry=REGISTRY,
+)
 JOB_SECONDS = Histogram(
     "heaters_job_seconds",
     "Time from taking a message to having told its result",
