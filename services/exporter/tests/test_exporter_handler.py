@@ -1,10 +1,12 @@
 """The exporter's handler over a store in a folder, with real children and a small real film."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import av
 import pytest
 from heaters_contracts.fact import Told, tell
 from heaters_contracts.facts import ClipApproved, ClipExported, VideoThawed, VideoThawRequested
@@ -126,6 +128,21 @@ async def test_an_export_reads_only_the_clips_own_bytes(
     assert done.proof.frames_encoded <= done.proof.frames_seen <= done.proof.frames_encoded + 1
 
 
+async def test_an_export_says_the_hash_of_the_packets_that_it_copied(
+    parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects, resident: Resident
+) -> None:
+    second = parts[1][1]
+    span = Span(start=second.segment.first_frame, end=second.segment.first_frame + second.segment.frames)
+
+    done = await exported(approved(parts[1], span=span), elsewhere, resident)
+
+    async with elsewhere.local(second.proxy) as (file,):
+        with av.open(str(file)) as proxy:
+            packets = b"".join(bytes(packet) for packet in proxy.demux(video=0) if packet.size)
+    assert done.proof.frames_copied == span.frames
+    assert done.proof.copied_sha256 == hashlib.sha256(packets).hexdigest()
+
+
 async def test_source_quality_is_the_sources_own_size(
     parts: tuple[ObjectRef, tuple[ProxyPart, ...]], elsewhere: Objects, resident: Resident
 ) -> None:
@@ -135,6 +152,7 @@ async def test_source_quality_is_the_sources_own_size(
         assert read_numbers(file) == list(range(13, 41))
         assert (probe(file).width_px, probe(file).height_px) == (2560, 1440)
     assert (done.proof.frames_copied, done.proof.frames_encoded) == (0, 28)
+    assert done.proof.copied_sha256 is None
 
 
 async def test_source_quality_of_a_video_that_is_its_own_proxy_is_the_proxys(

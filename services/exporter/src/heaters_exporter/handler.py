@@ -65,6 +65,7 @@ async def export(
             frames_copied=made.frames_copied,
             frames_encoded=made.frames_encoded,
             frames_seen=made.proof.frames_decoded,
+            copied_sha256=made.proof.copied_sha256 if made.frames_copied else None,
         ),
     )
 

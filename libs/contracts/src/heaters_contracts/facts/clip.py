@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from heaters_contracts.fact import Fact
 from heaters_contracts.model import Model
-from heaters_contracts.objects import ObjectRef
+from heaters_contracts.objects import ObjectRef, Sha256
 from heaters_contracts.spans import Frame, Segment, Span, TimeBase
 
 
@@ -117,6 +117,8 @@ class Proof(Model):
     """Frames made anew; each is nearer to the proxy's frame of its index than to that frame's neighbours."""
     frames_seen: Annotated[int, Field(ge=0)] = 0
     """Frames that were decoded again from the file: all made anew, and the copied ones where the two kinds meet."""
+    copied_sha256: Sha256 | None = None
+    """Of all copied packets, in the order of the file: that of the proxy's own. None where nothing was copied."""
 
     @model_validator(mode="before")
     @classmethod
