@@ -61,6 +61,29 @@ def test_a_clip_that_does_not_play_says_why_and_is_reported(
     assert (report["cause"], report["by"], report["times"]) == (cause, "local", 1)
 
 
+def test_a_video_says_what_it_is_that_goes_through_no_stage(person: Come, film: Film, desk: Api) -> None:
+    twin, video_id = film(1, 8), film(1, 8)
+    found = desk.video(video_id)
+    linked = {"state": "linked", "twin": twin, "segments_total": None, "segments_done": 0, "clips": {}}
+    listed = {key: value for key, value in found.items() if key not in ("clips_list", "events", "objects")}
+    somebody = person()
+    others = [one for one in desk._http.get("/api/videos").json()["items"] if one["id"] != video_id]
+    many = {"items": [{**listed, **linked}, *others], "next": None}
+    one = {**found, **linked, "clips_list": []}
+    somebody.context.route("**/api/videos?*", lambda route: route.fulfill(json=many))
+    somebody.context.route(f"**/api/videos/{video_id}", lambda route: route.fulfill(json=one))
+    page = somebody.look("/pipeline")
+    row = page.locator(f"[data-video='{video_id}']")
+
+    expect(row).to_contain_text(f"same as {desk.video(twin)['title']}")
+    expect(row.get_by_role("progressbar")).to_have_count(0)
+    row.get_by_role("link").first.click()
+    expect(page.locator(".video-head")).to_contain_text("same as")
+    page.locator(".video-head").get_by_role("link", name=desk.video(twin)["title"]).click()
+
+    expect(page).to_have_url(f"{desk.url}/videos/{twin}")
+
+
 def test_verdicts_that_could_not_be_sent_outlive_a_reload(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(4, 8)
     somebody = person()

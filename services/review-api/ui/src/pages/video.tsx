@@ -17,7 +17,8 @@ import { pathOf, route } from "../state/route";
 import { say } from "../state/toasts";
 import { refreshStages, stages } from "../state/videos";
 import { framesOf } from "../state/words";
-import { FailureLine } from "./pipeline/pipeline";
+import { insteadOf, thawOf, wordOf } from "./pipeline/cells";
+import { FailureLine, Instead } from "./pipeline/pipeline";
 
 interface PlayerError {
   clip_id: string;
@@ -118,6 +119,8 @@ export function VideoPage() {
       </main>
     );
   }
+  const instead = insteadOf(one);
+  const thaw = thawOf(one);
   const events = [...one.events].reverse();
   const spans = new Map(one.clips_list.map((clip) => [clip.id, clip]));
   const length = one.duration_ticks !== null && one.time_base ? clock(milliseconds(one.duration_ticks, one.time_base)) : null;
@@ -128,11 +131,17 @@ export function VideoPage() {
         <div>
           <h1>{one.title ?? one.id}</h1>
           <p class="quiet">
-            {one.state.replaceAll("_", " ")}
+            {instead ? <Instead said={instead} /> : wordOf(one, one.failures_list)}
             {length && ` · ${length}`}
             {one.frames !== null && ` · ${one.frames.toLocaleString("en")} frames`}
             {one.segments_total !== null && ` · ${one.segments_done} of ${one.segments_total} parts`}
           </p>
+          {thaw && (
+            <p class="quiet mark">
+              <Icon name="clock" />
+              {`Export ${thaw}, and goes on by itself.`}
+            </p>
+          )}
           <Others video={one.id} />
           <div class="row" hidden={one.clips_list.length === 0}>
             <a class="button" href={pathOf("review", one.id)} data-page="review">

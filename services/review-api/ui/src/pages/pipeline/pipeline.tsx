@@ -12,7 +12,7 @@ import { pathOf } from "../../state/route";
 import { say } from "../../state/toasts";
 import { incoming, resumeUpload, stopUpload, takeAddresses, takeFiles } from "../../state/uploads";
 import { failures, moreVideos, nextVideos, progress, refreshStages, refreshVideos, stages, videos, videosProblem, videosState, watchProgress } from "../../state/videos";
-import { cellsOf, COLUMNS, depths, type Cell } from "./cells";
+import { cellsOf, COLUMNS, depths, insteadOf, type Cell, type Instead as Said } from "./cells";
 import { pace } from "./pace";
 
 export function PipelinePage() {
@@ -171,6 +171,7 @@ function Table() {
 function VideoRow({ video, failed }: { video: Video; failed: readonly Failure[] }) {
   const going = progress.value.filter((one) => one.video_id === video.id);
   const left = pace(video, going);
+  const instead = insteadOf(video);
   const length = video.duration_ticks !== null && video.time_base ? clock(milliseconds(video.duration_ticks, video.time_base)) : "";
   return (
     <div class="tr" role="row" data-video={video.id} data-state={video.state}>
@@ -180,11 +181,17 @@ function VideoRow({ video, failed }: { video: Video; failed: readonly Failure[] 
         </a>
         <span class="time quiet">{length}</span>
       </span>
-      {cellsOf(video, going, failed).map((cell, n) => (
-        <span role="cell" key={COLUMNS[n]} data-label={COLUMNS[n]}>
-          <CellView cell={cell} video={video} column={COLUMNS[n] ?? ""} />
+      {instead ? (
+        <span role="cell" class="instead" aria-colspan={COLUMNS.length}>
+          <Instead said={instead} />
         </span>
-      ))}
+      ) : (
+        cellsOf(video, going, failed).map((cell, n) => (
+          <span role="cell" key={COLUMNS[n]} data-label={COLUMNS[n]}>
+            <CellView cell={cell} video={video} column={COLUMNS[n] ?? ""} />
+          </span>
+        ))
+      )}
       <span role="cell" class="end time quiet" data-label="time left">
         {left}
       </span>
@@ -195,6 +202,20 @@ function VideoRow({ video, failed }: { video: Video; failed: readonly Failure[] 
   );
 }
 
+/** What a video is that goes through no stage itself, with the way to the one that does. */
+export function Instead({ said }: { said: Said }) {
+  return (
+    <>
+      {said.text}{" "}
+      {said.twin && (
+        <a class="cell-link" href={pathOf("video", said.twin)} data-page="video">
+          {videos.value.find((one) => one.id === said.twin)?.title ?? said.twin.slice(0, 8)}
+        </a>
+      )}
+    </>
+  );
+}
+
 function CellView({ cell, video, column }: { cell: Cell; video: Video; column: string }) {
   if (cell.kind === "none") return <span class="quiet" aria-label="not yet">–</span>;
   if (cell.kind === "going") {
@@ -202,6 +223,16 @@ function CellView({ cell, video, column }: { cell: Cell; video: Video; column: s
       <span class="going">
         <Bar value={cell.share} label={`${column} of ${video.title ?? "video"}`} />
         <span class="time">{cell.text}</span>
+        {cell.note && <span class="note time quiet">{cell.note}</span>}
+      </span>
+    );
+  }
+  if (cell.kind === "waits") {
+    return (
+      <span class="going">
+        <Icon name="clock" />
+        <span class="time">{cell.text}</span>
+        <span class="note quiet">{cell.note}</span>
       </span>
     );
   }
@@ -209,7 +240,7 @@ function CellView({ cell, video, column }: { cell: Cell; video: Video; column: s
     return (
       <span class="mark" data-tone="failed">
         <Icon name="failed" />
-        failed
+        {cell.text}
       </span>
     );
   }
