@@ -61,6 +61,31 @@ def test_a_clip_that_does_not_play_says_why_and_is_reported(
     assert (report["cause"], report["by"], report["times"]) == (cause, "local", 1)
 
 
+def test_a_tile_that_does_not_play_says_so_and_is_reported_until_it_does(person: Come, film: Film, desk: Api) -> None:
+    video_id = film(1, 8)
+    somebody = person()
+    somebody.context.route(
+        "**/play.mp4*", lambda route: route.fulfill(status=500, json={"detail": "The store lost it."})
+    )
+    page = somebody.look(f"/grid?video={video_id}")
+    tile = page.get_by_role("gridcell")
+
+    tile.hover()
+    expect(tile.get_by_text("does not play")).to_have_attribute(
+        "title", "Its bytes could not be had: The store lost it."
+    )
+    expect(page.get_by_role("gridcell", name="does not play")).to_have_count(1)
+    wait_for(lambda: desk._http.get(f"/api/videos/{video_id}/player-errors").json()["items"], "the report")
+    page.mouse.move(0, 0)
+    expect(tile.locator("video")).to_have_count(0)
+    somebody.context.unroute("**/play.mp4*")
+    tile.hover()
+
+    expect(tile.get_by_text("does not play")).to_have_count(0)
+    (report,) = desk._http.get(f"/api/videos/{video_id}/player-errors").json()["items"]
+    assert (report["cause"], report["by"], report["times"]) == ("object", "local", 1)
+
+
 def test_a_video_says_what_it_is_that_goes_through_no_stage(person: Come, film: Film, desk: Api) -> None:
     twin, video_id = film(1, 8), film(1, 8)
     found = desk.video(video_id)

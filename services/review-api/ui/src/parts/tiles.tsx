@@ -2,11 +2,12 @@
 // with Ctrl one more. The keys do all of it too.
 
 import { useComputed, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { playAddress } from "../api/client";
 import { lengthText } from "../lib/time";
 import { all, NONE, only, ranged, toggled, type Selection } from "../lib/selection";
 import { layout, neighbour, visible } from "../lib/virtual";
+import { Broken, explain, said, type Trouble } from "../player/broken";
 import { clipOf, lookAt } from "../state/clips";
 import { byRule } from "../state/rule";
 import { nameOf } from "../state/words";
@@ -40,6 +41,7 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
   const top = useSignal(0);
   const focus = useSignal(0);
   const playing = useSignal<string | null>(null);
+  const broken = useMemo(() => new Broken(), []);
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
 
   const grid = useComputed(() => layout(ids.value.length, size.value[0], size.value[0] < 560 ? NARROW_LEAST_PX : LEAST_PX, GAP_PX, CAPTION_PX));
@@ -151,6 +153,8 @@ export function Tiles({ ids, selection, stacks, hint, onOpen, label }: Props) {
       playing={playing.value === id}
       stack={stacks?.value.get(id)?.length ?? 0}
       hint={hint?.(id)}
+      trouble={broken.found.value[id]}
+      broken={broken}
       onPress={(event) => {
         focus.value = at;
         if (event.shiftKey) selection.value = ranged(selection.value, ids.value, at, event.ctrlKey || event.metaKey);
@@ -202,16 +206,18 @@ interface TileProps {
   playing: boolean;
   stack: number;
   hint: string | undefined;
+  trouble: Trouble | undefined;
+  broken: Broken;
   onPress: (event: MouseEvent) => void;
   onTick: () => void;
   onOpen: () => void;
   onHover: () => void;
 }
 
-function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOpen, onHover }: TileProps) {
+function Tile({ id, chosen, focused, playing, stack, hint, trouble, broken, onPress, onTick, onOpen, onHover }: TileProps) {
   const clip = clipOf(id).value;
   const state = clip ? stateOf(clip.state) : null;
-  const name = clip ? `${nameOf(clip)}, frames ${clip.start} to ${clip.end - 1}, ${hint ?? lengthText(clip)}, ${state?.word}${byRule(clip) ? " by a rule" : ""}${stack > 1 ? `, stack of ${stack}` : ""}` : "loading";
+  const name = clip ? `${nameOf(clip)}, frames ${clip.start} to ${clip.end - 1}, ${hint ?? lengthText(clip)}, ${state?.word}${byRule(clip) ? " by a rule" : ""}${stack > 1 ? `, stack of ${stack}` : ""}${trouble ? ", does not play" : ""}` : "loading";
   return (
     <div
       class="tile"
@@ -231,7 +237,26 @@ function Tile({ id, chosen, focused, playing, stack, hint, onPress, onTick, onOp
       <span class="tile-picture" aria-hidden="true">
         {clip ? <Frame key={id} video={clip.video_id} frame={clip.start + (clip.frames >> 1)} /> : <span class="frame" />}
         {playing && clip && (
-          <video src={playAddress(id, false)} muted loop autoplay playsInline disablePictureInPicture tabIndex={-1} />
+          <video
+            src={playAddress(id, false)}
+            muted
+            loop
+            autoplay
+            playsInline
+            disablePictureInPicture
+            tabIndex={-1}
+            onLoadedData={() => broken.tell(id, null, "")}
+            onError={({ currentTarget: video }) => {
+              // Of one that was left meanwhile nothing is known.
+              void explain(id, false, video).then(({ cause, detail }) => video.isConnected && broken.tell(id, cause, detail));
+            }}
+          />
+        )}
+        {trouble && (
+          <span class="tile-broken" title={said(trouble)}>
+            <Icon name="failed" />
+            does not play
+          </span>
         )}
         <span
           class="tile-tick"

@@ -2,8 +2,9 @@
 // time. A cold element takes 100 to 500 ms.
 
 import { playAddress } from "../api/client";
+import { explain, type Cause } from "./broken";
 
-export type Cause = "object" | "decoding" | "network";
+export type { Cause };
 
 export class Pool {
   readonly #host: HTMLElement;
@@ -137,24 +138,11 @@ export class Pool {
     video.remove();
   }
 
-  /** Why a clip does not play: its bytes are not to be had, they are no film, or nobody answers. */
   async #explain(id: string, video: HTMLVideoElement): Promise<void> {
     if (!video.hasAttribute("src")) return;
-    const said = video.error?.message || `media error ${video.error?.code ?? 0}`;
-    const tell = (cause: Cause, detail: string): void => {
-      // It may have been dropped, or fetched again meanwhile.
-      if (video.error && this.#videos.get(id) === video) this.#onBroken(id, cause, detail);
-    };
-    try {
-      const answer = await fetch(playAddress(id, this.#sound), { headers: { range: "bytes=0-0" } });
-      if (answer.ok) tell("decoding", said);
-      else {
-        const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
-        tell("object", problem.detail ?? `The server answered ${answer.status}.`);
-      }
-    } catch (error) {
-      tell("network", error instanceof Error ? error.message : String(error));
-    }
+    const { cause, detail } = await explain(id, this.#sound, video);
+    // It may have been dropped, or fetched again meanwhile.
+    if (video.error && this.#videos.get(id) === video) this.#onBroken(id, cause, detail);
   }
 }
 

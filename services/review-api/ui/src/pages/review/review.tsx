@@ -1,12 +1,12 @@
 // The review page: the exact clip, looping; one key is one verdict, and the next clip is shown already.
 
 import { effect, useComputed, useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { send } from "../../api/client";
-import type { Actions, Clip } from "../../api/types";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import type { Actions } from "../../api/types";
 import type { CutWish } from "../../lib/cuts";
 import { afterPaint, hurry, whenQuiet } from "../../lib/hurry";
 import { Button, Notice } from "../../parts/bits";
+import { Broken, said } from "../../player/broken";
 import { Player } from "../../player/player";
 import { perform, useActions } from "../../state/actions";
 import { desk } from "../../state/desk";
@@ -41,22 +41,14 @@ export function ReviewPage() {
   const player = useRef<Player | null>(null);
   const ready = useSignal<Player | null>(null);
   const chosen = useSignal<Chosen | null>(null);
-  const broken = useSignal<Record<string, { cause: string; detail: string }>>({});
+  const broken = useMemo(() => new Broken(), []);
   const settled = useSignal<string | null>(null);
   const writing = useSignal<"tags" | "note" | null>(null);
   const clip = desk.current;
-  const trouble = useComputed(() => (clip.value ? broken.value[clip.value.id] : undefined));
+  const trouble = useComputed(() => (clip.value ? broken.found.value[clip.value.id] : undefined));
 
   useLayoutEffect(() => {
-    const made = new Player(screen.current as HTMLDivElement, (id, cause, detail) => {
-      const { [id]: before, ...others } = broken.peek();
-      if (before && !cause) broken.value = others;
-      if (!cause) return;
-      broken.value = { ...others, [id]: { cause, detail } };
-      if (before?.cause === cause) return;
-      const about = desk.clips.peek().find((one) => one.id === id);
-      if (about) report(about, cause, detail);
-    });
+    const made = new Player(screen.current as HTMLDivElement, broken.tell);
     player.current = made;
     ready.value = made;
     made.sound = settings.peek().sound;
@@ -228,7 +220,7 @@ export function ReviewPage() {
                 action={<Button label="Look at the video" onPress={() => clip.value && go(pathOf("video", clip.value.video_id))} />}
               >
                 <p>
-                  {CAUSES[trouble.value.cause] ?? "Something is wrong"}: {trouble.value.detail} It was reported. A verdict can be given all the same.
+                  {said(trouble.value)} It was reported. A verdict can be given all the same.
                 </p>
               </Notice>
             </div>
@@ -243,12 +235,6 @@ export function ReviewPage() {
     </main>
   );
 }
-
-const CAUSES: Record<string, string> = {
-  object: "Its bytes could not be had",
-  decoding: "This browser cannot decode it",
-  network: "The network was lost",
-};
 
 function useFlash(): string | undefined {
   const word = useSignal<string | undefined>(undefined);
@@ -273,10 +259,6 @@ function roomOf(said: Actions, side: Side): [number, number] | null {
   const found = said.actions.find((one) => one.action === `move_cut_${side}`);
   if (found && !found.allowed && found.reason) say("refused", found.reason);
   return found?.frames ? [found.frames[0] as number, found.frames[1] as number] : null;
-}
-
-function report(clip: Clip, cause: string, detail: string): void {
-  send("POST", "/api/player-errors", { clip: clip.id, cause, detail: detail.slice(0, 500) }).catch(() => {});
 }
 
 function Verdicts() {
