@@ -12,7 +12,7 @@ from desk import in_review, send, wait_for
 from heaters_local.client import Api
 from heaters_media.film import FilmKind, render_film
 from playwright.sync_api import Route, expect
-from visitor import Person, Seen, intercept, new_key, press
+from visitor import Person, Seen, cut_off, intercept, new_key, press
 
 pytestmark = pytest.mark.browser
 
@@ -555,6 +555,34 @@ def test_a_page_keeps_what_it_holds_from_the_first_third_of_the_lease_on(person:
 
     with page.expect_request("**/api/queue/heartbeat"):
         page.clock.run_for(20_000 / 3)
+
+
+def test_a_page_that_is_back_holds_again_what_nobody_took_meanwhile_and_leaves_the_rest_to_others(
+    person: Come, film: Film, seen: Seen, desk: Api
+) -> None:
+    video_id = film(5, 8)
+    one, other = signed_in(person(), account(desk, "Ada Byron")), signed_in(person(), account(desk, "Bo Diddley"))
+    page = one.review(video_id)
+    expect(page.locator(".live")).to_have_text("live")
+
+    def ask(who: Person, path: str, wish: dict[str, Any]) -> Any:
+        answer = who.context.request.post(f"{desk.url}{path}", data=wish, headers={"origin": desk.url, **new_key()})
+        assert answer.ok, answer.text()
+        return answer.json()
+
+    cut_off(one.context)
+    press(page, "s")
+    ask(one, "/api/queue/release", {})  # as if its lease had lapsed
+    taken = ask(other, "/api/queue/next", {"limit": 2, "video": video_id})
+    one.context.set_offline(False)
+    expect(page.get_by_role("alert")).to_contain_text("was handed to somebody else while this page was away")
+    seen.saved(page)
+    rest = ask(other, "/api/queue/next", {"limit": 5, "video": video_id})
+
+    assert [clip["start"] for clip in taken["items"]] == [0, 8]
+    assert seen.states(video_id)[0] == "review_skipped"
+    assert seen.span(page)[0] == 16
+    assert rest["items"] == []
 
 
 def test_a_closed_page_hands_back_what_it_held(person: Come, film: Film, desk: Api) -> None:

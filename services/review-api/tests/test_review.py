@@ -677,7 +677,7 @@ async def test_a_lease_is_kept_by_signs_of_life_and_handed_back(desk: Any, film:
     assert [(p["video_id"], p["by"], p["clips"]) for p in present if p["by"] == "local"] == [
         (str(film.video_id), "local", 4)
     ]
-    assert held == {"clips": 4}
+    assert held == {"clips": 4, "lost": []}
     assert back == {"clips": 1}
     assert [c["start"] for c in third["items"]] == [0]
     assert "local" not in {p["by"] for p in (await desk.client.get("/api/presence")).json()["items"]}
@@ -695,6 +695,36 @@ async def test_an_expired_lease_is_free_for_others(desk: Any, film: Any) -> None
 
     assert theirs == mine
     await leases.release("ben")
+
+
+async def test_a_lapsed_lease_that_nobody_took_is_held_again_by_whoever_names_its_clips(desk: Any, film: Any) -> None:
+    leases = desk.application.desk.leases
+    await post(desk, "/api/queue/release")
+    wish = {"limit": 4, "video": str(film.video_id)}
+    first, second, third, fourth = (c["id"] for c in (await post(desk, "/api/queue/next", wish)).json()["items"])
+    async with desk.application.engine.begin() as connection:
+        lapsed = "UPDATE app.lease SET expires_at = now() WHERE video_id = :video_id"
+        await connection.execute(text(lapsed), {"video_id": film.video_id})
+        forgotten = "DELETE FROM app.lease WHERE clip_id = :clip"
+        await connection.execute(text(forgotten), {"clip": second})
+    (taken,) = await leases.take("ben", "k", order="video", limit=1, video_id=film.video_id)
+    await post(desk, f"/api/clips/{fourth}/verdict", {"verdict": "skip"})
+
+    wordless = (await post(desk, "/api/queue/heartbeat")).json()
+    named = (await post(desk, "/api/queue/heartbeat", {"clips": [first, second, third, fourth]})).json()
+    others = await leases.take("ana", "k", order="video", limit=4, video_id=film.video_id)
+    await leases.release("ben")
+
+    assert str(taken) == first
+    assert wordless == {"clips": 0, "lost": []}
+    assert named == {"clips": 2, "lost": [first]}
+    assert others == []
+
+
+async def test_a_sign_of_life_needs_no_body(desk: Any) -> None:
+    answer = await desk.client.post("/api/queue/heartbeat", headers={"Idempotency-Key": uuid4().hex})
+
+    assert answer.status_code == 200
 
 
 async def test_the_least_certain_clips_come_first(desk: Any, story: Any) -> None:

@@ -55,6 +55,31 @@ _TAKE = """
 """
 """All in one statement: each more would be a round to the server that a reviewer waits for. What others hold is looked up once, in a
 hash: beside an index of leases the planner may choose to read all of them for each clip that it passes by."""
+_BEAT = """
+    WITH kept AS (
+        UPDATE app.lease SET expires_at = now() + make_interval(secs => :lease_s)
+        WHERE holder = :holder AND expires_at > now()
+        RETURNING clip_id
+    ), free AS (
+        SELECT c.id, c.video_id FROM projection.clip c
+        WHERE c.id = ANY(:clips) AND c.state = 'pending_review'
+            AND NOT EXISTS (SELECT FROM app.lease held WHERE held.clip_id = c.id AND held.expires_at > now())
+        FOR NO KEY UPDATE OF c SKIP LOCKED
+    ), taken AS (
+        INSERT INTO app.lease AS l (clip_id, video_id, holder, idempotency_key, place, taken_at, expires_at)
+        SELECT id, video_id, :holder, :key, 0, now(), now() + make_interval(secs => :lease_s)
+        FROM free
+        ON CONFLICT (clip_id) DO UPDATE SET
+            video_id = excluded.video_id, holder = excluded.holder, idempotency_key = excluded.idempotency_key,
+            place = excluded.place, taken_at = excluded.taken_at, expires_at = excluded.expires_at
+            WHERE l.expires_at <= now()
+        RETURNING clip_id
+    )
+    SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM taken) AS clips, ARRAY(
+        SELECT l.clip_id FROM app.lease l WHERE l.clip_id = ANY(:clips) AND l.holder <> :holder AND l.expires_at > now()
+    ) AS lost
+"""
+"""What has lapsed is taken as anybody would take it: it may be another's by now, or forgotten."""
 _FORGET = """
     DELETE FROM app.lease WHERE clip_id IN (
         SELECT clip_id FROM app.lease WHERE expires_at <= now() - interval '1 minute' LIMIT 1000 FOR UPDATE SKIP LOCKED
@@ -151,15 +176,21 @@ class Leases:
         ours = sorted((row.place, row.clip_id) for row in rows if row.clip_id is not None)
         return int(rows[0].free), [clip_id for _, clip_id in ours]
 
-    async def beat(self, holder: str) -> int:
-        """A sign of life: keep all that a reviewer holds for as long again. Returns how many clips they hold."""
-        query = """
-            UPDATE app.lease SET expires_at = now() + make_interval(secs => :lease_s)
-            WHERE holder = :holder AND expires_at > now()
+    async def beat(self, holder: str, key: str, clip_ids: Collection[UUID] = ()) -> tuple[int, list[UUID]]:
+        """A sign of life: keep all that a reviewer holds for as long again, and have back what they name, if nobody has taken it.
+
+        Args:
+            holder: who.
+            key: under which what had lapsed is held from now on.
+            clip_ids: what they think they hold.
+
+        Returns:
+            How many clips they hold, and which of those named somebody else holds.
         """
+        values = {"holder": holder, "key": key, "clips": list(clip_ids), "lease_s": self._lease_s}
         async with self._engine.begin() as connection:
-            found = await connection.execute(text(query), {"holder": holder, "lease_s": self._lease_s})
-            return int(found.rowcount)
+            row = (await connection.execute(text(_BEAT), values)).one()
+            return int(row.clips), list(row.lost)
 
     async def release(self, holder: str, clip_ids: Collection[UUID] | None = None) -> int:
         """Hand clips back; all that a reviewer holds where none are named. Returns how many they were."""

@@ -273,9 +273,16 @@ async def take_next(
 
 
 @post("/api/queue/heartbeat", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])
-async def heartbeat(desk: TheDesk, request: Asker, idempotency_key: Key) -> views.Held:
-    """A sign of life: keep all that one holds for `lease_s` seconds more. To be sent at least every third of that."""
-    return views.Held(clips=await desk.leases.beat(request.user.id))
+async def heartbeat(
+    desk: TheDesk, request: Asker, idempotency_key: Key, data: JSONBody[views.BeatWish | None] = None
+) -> views.StillHeld:
+    """A sign of life: keep all that one holds for `lease_s` seconds more. To be sent at least every third of that.
+
+    Clips that are named are held again if their lease had lapsed, as far as they still wait and nobody else holds them; `lost` are those
+    that somebody else does hold.
+    """
+    clips, lost = await desk.leases.beat(request.user.id, idempotency_key, data.clips if data else ())
+    return views.StillHeld(clips=clips, lost=lost)
 
 
 @post("/api/queue/release", guards=[REVIEWERS], opt={UNREMARKED: True}, status_code=200, tags=["review"])

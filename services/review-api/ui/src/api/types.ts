@@ -32,6 +32,7 @@ export type {
   SelectionDecided,
   Stage,
   Stages,
+  StillHeld,
   Storyboard,
   Suggestions,
   Timing as FrameTimes,

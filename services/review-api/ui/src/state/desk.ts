@@ -41,7 +41,10 @@ class Desk {
   readonly video = signal<string | null>(null);
   readonly current = computed(() => this.clips.value[0] ?? null);
   readonly #steps = new Steps();
-  readonly #leases = new Leases();
+  readonly #leases = new Leases(
+    () => this.clips.value,
+    (clips) => this.#lost(clips),
+  );
   /** Clips whose verdict is not confirmed yet: the server may still hand them out. */
   readonly #decided = new Map<string, number>();
   /** Those of them that were confirmed while clips were on their way here, asked for before. */
@@ -72,6 +75,7 @@ class Desk {
       // What happened while nobody listened.
       for (const clip of this.clips.value) this.#looks.doubt(clip.id);
       this.#looks.soon();
+      this.#leases.beat();
       void this.fill();
     });
     this.#leases.start();
@@ -432,6 +436,15 @@ class Desk {
     }
     this.#looks.soon();
     if (more || this.clips.value.length < REFILL_BELOW) void this.fill();
+  }
+
+  /** These lapsed while this page gave no sign of life, and were handed to somebody else. */
+  #lost(ids: readonly string[]): void {
+    const lost = new Set(ids);
+    const shown = this.current.value;
+    this.clips.value = this.clips.value.filter((clip) => !lost.has(clip.id));
+    if (shown && lost.has(shown.id)) say("refused", `${clipText(shown)} was handed to somebody else while this page was away.`);
+    void this.fill();
   }
 
   /** What became of clips that wait here: somebody else may have decided. */

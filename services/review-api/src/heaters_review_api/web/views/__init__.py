@@ -34,7 +34,17 @@ from heaters_review_api.web.views.review import (
     VerdictGiven,
     VerdictWish,
 )
-from heaters_review_api.web.views.sharing import Handed, Held, NextWish, Present, PresentList, ReleaseWish, present_view
+from heaters_review_api.web.views.sharing import (
+    BeatWish,
+    Handed,
+    Held,
+    NextWish,
+    Present,
+    PresentList,
+    ReleaseWish,
+    StillHeld,
+    present_view,
+)
 from heaters_review_api.web.views.stages import (
     FailureInFull,
     Failures,
@@ -73,6 +83,7 @@ __all__ = [
     "Actions",
     "Admission",
     "AnnotationWish",
+    "BeatWish",
     "Chore",
     "Chores",
     "Clip",
@@ -122,6 +133,7 @@ __all__ = [
     "Stage",
     "StageTime",
     "Stages",
+    "StillHeld",
     "StoredObject",
     "Storyboard",
     "StoryboardPart",

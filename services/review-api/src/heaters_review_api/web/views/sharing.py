@@ -43,6 +43,19 @@ class Held(Struct, frozen=True, kw_only=True):
     clips: int
 
 
+class BeatWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which clips a page shows: those whose lease has lapsed meanwhile are held again, where nobody else holds them."""
+
+    clips: Annotated[list[UUID], Meta(max_length=1000)] = []
+
+
+class StillHeld(Struct, frozen=True, kw_only=True):
+    """How many clips one holds, and which of those that one has named somebody else holds by now."""
+
+    clips: int
+    lost: list[UUID]
+
+
 class ReleaseWish(Struct, frozen=True, forbid_unknown_fields=True):
     """Which clips are handed back; all, where none are named."""
 
