@@ -546,6 +546,18 @@ def test_the_keeper_of_accounts_makes_one_and_disables_it(person: Come, desk: Ap
     assert (found["roles"], found["disabled"]) == (["lead", "reviewer"], True)
 
 
+def test_how_many_are_left_is_told_of_the_video_and_as_they_come(person: Come, film: Film, desk: Api) -> None:
+    film(2, 8)  # others wait, too
+    video_id = film(14, 8)
+    left = person().review(video_id).locator("[data-left]")
+    expect(left).to_have_text("14 left")
+
+    cut = {"operation": "remove", "frame": 104}
+    desk._http.post(f"/api/videos/{video_id}/cuts", json=cut, headers=new_key()).raise_for_status()
+
+    expect(left).to_have_text("13 left")
+
+
 def test_a_page_keeps_what_it_holds_from_the_first_third_of_the_lease_on(person: Come, film: Film) -> None:
     video_id = film(2, 8)
     somebody = person()

@@ -721,6 +721,25 @@ async def test_a_lapsed_lease_that_nobody_took_is_held_again_by_whoever_names_it
     assert others == []
 
 
+async def test_how_many_are_left_is_said_of_the_video_that_is_reviewed(desk: Any, film: Any, other: Any) -> None:
+    await post(desk, "/api/queue/release")
+    before = (await desk.client.get("/api/queue")).json()["left"]
+    wish = {"limit": 1, "video": str(film.video_id)}
+
+    some = (await post(desk, "/api/queue/next", wish)).json()["left"]
+    await post(desk, f"/api/clips/{film.clip_id(0, 30)}/verdict", {"verdict": "skip"})
+    queue = (await desk.client.get("/api/queue", params={"video": str(film.video_id)})).json()
+    nothing = (await post(desk, "/api/queue/next", {**wish, "video": str(uuid4())})).json()
+    everything = (await post(desk, "/api/queue/next", {"limit": 1})).json()["left"]
+    await post(desk, "/api/queue/release")
+
+    assert before >= 6
+    assert some == 4
+    assert (queue["left"], [clip["start"] for clip in queue["items"]]) == (3, [30, 120, 250])
+    assert (nothing["left"], nothing["items"]) == (0, [])
+    assert everything == before - 1
+
+
 async def test_a_sign_of_life_needs_no_body(desk: Any) -> None:
     answer = await desk.client.post("/api/queue/heartbeat", headers={"Idempotency-Key": uuid4().hex})
 

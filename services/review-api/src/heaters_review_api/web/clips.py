@@ -154,10 +154,14 @@ async def get_clip(desk: TheDesk, clip_id: FromPath[UUID]) -> Response[views.Cli
 
 
 @get("/api/queue", guards=[REVIEWERS], tags=["review"])
-async def get_queue(desk: TheDesk, limit: Limit = 20) -> views.Queue:
+async def get_queue(
+    desk: TheDesk,
+    limit: Limit = 20,
+    video: Annotated[UUID | None, QueryParameter(description="only what waits of this video")] = None,
+) -> views.Queue:
     """The next clips that wait for a verdict, by video and start."""
-    clips = await desk.queries.clips(limit=limit, state=ClipState.PENDING_REVIEW)
-    return views.Queue(items=await desk.clip_views(clips), left=await desk.queries.pending())
+    clips = await desk.queries.clips(limit=limit, state=ClipState.PENDING_REVIEW, video_id=video)
+    return views.Queue(items=await desk.clip_views(clips), left=await desk.queries.pending(video))
 
 
 @post("/api/clips/{clip_id:uuid}/verdict", guards=[REVIEWERS], status_code=200, tags=["review"])

@@ -268,7 +268,7 @@ async def take_next(
     the rest back (`/api/queue/release`, or `/api/queue/leave` as a page is closed).
     """
     taking = desk.leases.take(request.user.id, idempotency_key, order=data.order, limit=data.limit, video_id=data.video)
-    taken, left = await asyncio.gather(taking, desk.queries.pending())
+    taken, left = await asyncio.gather(taking, desk.queries.pending(data.video))
     return views.Handed(items=await _views(desk, taken), left=left, lease_s=desk.settings.lease_s)
 
 

@@ -29,6 +29,7 @@ export type {
   ProgressList,
   Role,
   Progress,
+  Queue,
   SelectionDecided,
   Stage,
   Stages,

@@ -4,10 +4,11 @@
 import { batch, computed, signal } from "@preact/signals";
 import { get, SignedOut } from "../api/client";
 import type { Outcome } from "../api/outbox";
-import type { Actions, Change, Clip, CutsChanged, Grouped, Turned, Verdict, VerdictGiven } from "../api/types";
+import type { Actions, Change, Clip, CutsChanged, Grouped, Queue, Turned, Verdict, VerdictGiven } from "../api/types";
 import type { CutWish } from "../lib/cuts";
 import { Cutting } from "../lib/cutting";
-import { Leases, pendingOf } from "./leases";
+import { whenQuiet } from "../lib/hurry";
+import { Leases } from "./leases";
 import { Lines } from "./lines";
 import { onChanges, onLive } from "./live";
 import { Looks } from "./looks";
@@ -25,7 +26,10 @@ const HOLD = 12;
 const REFILL_BELOW = 8;
 const FEW = 3;
 const RETRY_MS = 3000;
+const COUNT_MS = 3000;
 const KEPT_PAST = 8;
+/** What changes how many clips wait. */
+const COUNTS = /^(segment\.scenes_detected|video\.(cuts_changed|erased)|decision\.|clip\.(approved|skipped|archived|grouped))/;
 
 class Desk {
   /** The clips that wait here, the shown one first. */
@@ -57,6 +61,7 @@ class Desk {
   readonly #changed = new Set<string>();
   #lastVerdict: Verdict | null = null;
   #again: ReturnType<typeof setTimeout> | null = null;
+  #counting: ReturnType<typeof setTimeout> | null = null;
   #started = false;
   readonly #looks = new Looks((now) => this.#see(now));
   readonly #onTurn = new Set<OnTurn>();
@@ -76,6 +81,7 @@ class Desk {
       for (const clip of this.clips.value) this.#looks.doubt(clip.id);
       this.#looks.soon();
       this.#leases.beat();
+      this.#countSoon();
       void this.fill();
     });
     this.#leases.start();
@@ -130,9 +136,7 @@ class Desk {
       this.clips.value = [...this.clips.value, ...fresh];
       for (const clip of fresh) if (this.#changed.has(clip.id) || this.#changed.has(clip.video_id)) this.#looks.doubt(clip.id);
       this.#looks.soon();
-      const left = video !== null && !this.clips.value.length ? await pendingOf(video) : handed.left;
-      if (round !== this.#round) return;
-      this.left.value = Math.max(left - outbox.count.value, this.clips.value.length);
+      this.#count(handed.left);
       this.state.value = "ready";
       this.problem.value = "";
     } catch (error) {
@@ -155,6 +159,33 @@ class Desk {
       this.#again = null;
       void this.fill();
     }, RETRY_MS);
+  }
+
+  /** So many wait, as the server says: what is decided here and not confirmed yet waits no more. */
+  #count(left: number): void {
+    this.left.value = Math.max(left - outbox.count.value, this.clips.value.length);
+  }
+
+  /** Ask how many wait, once for all that happens within some seconds. */
+  #countSoon(): void {
+    this.#counting ??= setTimeout(() => {
+      this.#counting = null;
+      whenQuiet(() => void this.#countAgain());
+    }, COUNT_MS);
+  }
+
+  async #countAgain(): Promise<void> {
+    const round = this.#round;
+    const { told } = outbox;
+    let left: number;
+    try {
+      ({ left } = await get<Queue>("/api/queue", { limit: 1, video: this.video.value }));
+    } catch {
+      return; // It is asked for again with the next change.
+    }
+    if (round !== this.#round) return;
+    if (told === outbox.told) this.#count(left);
+    else this.#countSoon();
   }
 
   /** Give a verdict on the clip that is shown; the next is shown already. */
@@ -425,6 +456,7 @@ class Desk {
     const ids = new Set(mine.map((clip) => clip.id));
     const videos = new Set(mine.map((clip) => clip.video_id));
     let more = false;
+    if (changes.some((change) => COUNTS.test(change.type) && (this.video.value ?? change.video_id) === change.video_id)) this.#countSoon();
     for (const change of changes) {
       if (this.#loading && change.clip_id) this.#changed.add(change.clip_id);
       if (change.clip_id && ids.has(change.clip_id) && change.type.startsWith("clip.")) this.#looks.doubt(change.clip_id);

@@ -1,7 +1,7 @@
 // The clips that are held here, for nobody else to get them: taken, kept by a sign of life, and handed back.
 
-import { get, newKey, send } from "../api/client";
-import type { Clip, ClipIds, Handed, StillHeld } from "../api/types";
+import { newKey, send } from "../api/client";
+import type { Clip, Handed, StillHeld } from "../api/types";
 
 const TAKING = "heaters.taking";
 
@@ -97,11 +97,6 @@ export class Leases {
   async releaseEverywhere(): Promise<void> {
     await send("POST", "/api/queue/release", { clips: null }, newKey()).catch(() => {});
   }
-}
-
-/** How many clips of one video wait for a verdict, whoever holds them. */
-export async function pendingOf(video: string): Promise<number> {
-  return (await get<ClipIds>("/api/clips/ids", { video, state: "pending_review", limit: 1000 })).ids.length;
 }
 
 /** The key of what is being taken: a page that was left before the answer came asks again for the very same clips. */

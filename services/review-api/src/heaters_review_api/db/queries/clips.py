@@ -147,6 +147,17 @@ _CLIP_AND_DECISION = Ready(
 )
 _WAITING = select(_c.id).where(text("state = 'pending_review'")).limit(_MOST_COUNTED).subquery()
 _HOW_MANY_WAIT = Ready(select(func.count()).select_from(_WAITING))
+_WAITING_OF_VIDEO = (
+    select(_c.id)
+    .where(
+        text("state = 'pending_review'"),
+        _c.video_sequence == select(_v.requested_sequence).where(_v.id == bindparam("video_id")).scalar_subquery(),
+    )
+    .limit(_MOST_COUNTED)
+    .subquery()
+)
+"""By the sequence, as the index of states has it."""
+_HOW_MANY_WAIT_OF_VIDEO = Ready(select(func.count()).select_from(_WAITING_OF_VIDEO))
 _CLIP_COLUMNS, _DECISION_COLUMNS = len(schema.clip.c), len(schema.decision.c)
 
 
@@ -207,9 +218,10 @@ class ClipReads(Reads):
         rows = await self._all(query.order_by(e.clip_id, e.model, e.strategy))
         return [(row.clip_id, row.model, row.strategy, row.labels) for row in rows if row.labels]
 
-    async def pending(self) -> int:
-        """How many clips wait for a verdict; counted up to ten thousand, for nobody waits for the rest of the count."""
-        (((waiting,),),) = await self._ask((_HOW_MANY_WAIT, {}))
+    async def pending(self, video_id: UUID | None = None) -> int:
+        """How many clips, of one video or of all, wait for a verdict; counted up to ten thousand, for nobody waits for the rest of the count."""
+        asked = (_HOW_MANY_WAIT, {}) if video_id is None else (_HOW_MANY_WAIT_OF_VIDEO, {"video_id": video_id})
+        (((waiting,),),) = await self._ask(asked)
         return int(waiting)
 
     async def clips_at(self, video_id: UUID, frame: int) -> list[core.Clip]:

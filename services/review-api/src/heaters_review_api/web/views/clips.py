@@ -74,7 +74,7 @@ class ClipIds(Struct, frozen=True, kw_only=True):
 
 
 class Queue(Struct, frozen=True, kw_only=True):
-    """The next clips to review, and how many are left in all."""
+    """The next clips to review, and how many are left in all; of one video, where only that is asked for."""
 
     items: list[Clip]
     left: int

@@ -34,6 +34,7 @@ class Handed(Struct, frozen=True, kw_only=True):
 
     items: list[Clip]
     left: int
+    """How many wait for a verdict, whoever holds them; of the one video that was asked for, or of all."""
     lease_s: float
 
 
