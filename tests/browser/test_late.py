@@ -174,6 +174,20 @@ def test_films_that_were_fetched_without_a_connection_play_once_it_is_back(
     expect(page.get_by_role("heading", name="This clip does not play")).to_have_count(0)
 
 
+def test_a_cut_at_a_frame_that_is_named_waits_for_no_film(person: Come, film: Film, seen: Seen) -> None:
+    video_id = film(1, 40)
+    somebody = person()
+    held: list[Route] = []
+    somebody.context.route(re.compile(r"/api/clips/.*/(play\.mp4|timing)"), lambda route: held.append(route))
+    page = somebody.look(f"/review/{video_id}")
+    expect(page.locator("[data-frames]")).to_contain_text("(0")
+    wait_for(lambda: len(held) >= 2 or page.wait_for_timeout(50), "the film and its timing, asked for")
+
+    press(page, "Home", "Shift+ArrowRight", "b")
+
+    wait_for(lambda: seen.cuts(video_id) == [10], "the cut")
+
+
 def test_no_cut_is_made_at_a_frame_that_cannot_be_told(person: Come, film: Film, seen: Seen) -> None:
     video_id = film(1, 40)
     somebody = person()

@@ -72,9 +72,9 @@ export class Player {
     return this.#clip && video && video.duration > 0 ? Timing.even(this.#clip.frames, video.duration) : null;
   }
 
-  /** Whether the frame table is here, so that the frame on the screen is the one that is named. */
-  get exact(): boolean {
-    return !!this.#timing;
+  /** Whether the frame table cannot be had: another frame may be on the screen than the one that is named. */
+  get guesses(): boolean {
+    return this.#timing === null;
   }
 
   /** The frame that one looks at: stopped, the one that was sought; else the one that was painted last. Null while nobody can say. */

@@ -185,7 +185,7 @@ export function ReviewPage() {
       const { here } = now;
       now.pause();
       if (here === null) say("refused", "The clip is still on its way: there is no frame to cut at yet.");
-      else if (!now.exact) {
+      else if (now.guesses) {
         now.again();
         say("refused", "Which frame this is cannot be told: the clip's frame table could not be had. It was asked for again.");
       } else void desk.cut({ operation: "add", frame: now.clip.start + here });
