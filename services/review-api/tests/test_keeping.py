@@ -1,5 +1,6 @@
 """What operators rely on: fsck, back-up and restore, a stream given back, a video erased so that nothing of it is found."""
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -18,6 +19,10 @@ from heaters_edges.bus import Bus
 from heaters_edges.store import Listed, S3Store
 from heaters_edges.streams import migrate as migrate_streams
 from heaters_edges.upkeep import StreamNotEmpty
+from heaters_review_api.accounts.audit import Audit, Deed
+from heaters_review_api.accounts.principals import Role
+from heaters_review_api.accounts.store import Store
+from heaters_review_api.db import schema
 from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.rebuild import rebuild
 from heaters_review_api.db.webhooks import Webhooks
@@ -26,6 +31,8 @@ from heaters_review_api.ops.fsck import Finding, Fsck
 from heaters_review_api.settings import Settings
 from moto.server import ThreadedMotoServer
 from place import place
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 async def told_film(desk: Any, story: Any) -> Any:
@@ -197,30 +204,57 @@ async def test_a_stream_that_was_lost_is_given_back_word_for_word_by_the_databas
     assert {e[0] for e in events} >= {m.sequence for m in told}
 
 
+KEPT = ("upload", "setting", "webhook", "account", "token", "audit")
+
+
+async def app_rows(engine: AsyncEngine) -> dict[str, list[str]]:
+    """What of the database is kept beside the facts, as text."""
+    async with engine.connect() as connection:
+        return {
+            table: [row[0] for row in await connection.execute(text(f"SELECT t::text FROM app.{table} t ORDER BY 1"))]  # noqa: S608 - names of a constant
+            for table in KEPT
+        }
+
+
 async def test_a_backup_restored_elsewhere_comes_to_the_same_rows(
     settings: Settings, start: Any, story: Any, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backup"
     async with place(tmp_path, settings, "kept") as here, place(tmp_path, settings, "restored") as there:
         async with start(here.settings) as desk:
-            await told_film(desk, story)
-            last = await desk.application.bus.last_sequence()
-            await backup(
-                folder,
-                bus=desk.application.bus,
-                engine=desk.application.engine,
-                store=desk.application.desk.objects.store,
-            )
-            rows = await desk.rows()
+            film, app, store = await told_film(desk, story), desk.application, desk.application.desk.gate.store
+            await app.desk.personal.keep_settings("ana", {"speed": 1.5})
+            await Webhooks(app.engine).attempt(uuid4(), film.video_id, claim_s=60)
+            ana = await store.add("ana", "Ana", [Role.LEAD], password="$argon2id$of-ana")
+            _, word = await store.make_token(ana.id, "script", [Role.LEAD], days=3)
+            for action in ("first", "second"):
+                await app.desk.audit.note(Deed("ana", "token", "127.0.0.1", action, "", 200, {"why": ["so"]}))
+            async with app.engine.begin() as connection:
+                await connection.execute(
+                    insert(schema.upload).values(
+                        key="uploads/ana/file-0.mp4", bytes=3, sha256="0" * 64, name="a", by="ana"
+                    )
+                )
+            last = await app.bus.last_sequence()
+            await backup(folder, bus=app.bus, engine=app.engine, store=app.desk.objects.store)
+            rows, beside = await desk.rows(), await app_rows(app.engine)
         bus, engine = Bus(there.settings, source="test"), make_engine(there.settings)
         await bus.connect()
+        audit, accounts = Audit(engine), Store(engine, session_s=60, idle_s=60)
+        await accounts.add("ana", "Somebody", [Role.OPS], password=None)
+        await audit.note(Deed("setup", "token", "127.0.0.1", "meanwhile", "", 200))
 
         done = await restore(folder, settings=there.settings, bus=bus, engine=engine)
 
         await migrate_streams(there.settings)
+        await audit.note(Deed("ana", "token", "127.0.0.1", "afterwards", "", 200))
+        deeds = [one.deed.action for one in await audit.entries(before=None, actor=None, limit=100)]
+        who = await accounts.by_token(word)
+        restored_beside = await app_rows(engine)
         async with start(there.settings) as desk:
             await desk.application.passed.wait_for(last, timeout_s=60)
             restored = await desk.rows()
+        modes = {path.stat().st_mode & 0o777 for path in (folder, *folder.glob("*.gz"))}
         (folder / "facts.jsonl.gz").write_bytes(b"changed")
         with pytest.raises(BadBackup, match="is not what was written"):
             await restore(folder, settings=there.settings, bus=bus, engine=engine)
@@ -229,6 +263,43 @@ async def test_a_backup_restored_elsewhere_comes_to_the_same_rows(
 
     assert (done.facts, done.objects, done.last_sequence) == (last, 1, last)
     assert restored == rows
+    assert all(beside[table] for table in KEPT)
+    assert {**restored_beside, "audit": beside["audit"]} == beside
+    assert set(restored_beside["audit"]) > set(beside["audit"])
+    assert deeds == ["afterwards", "meanwhile", "second", "first"]
+    assert who is not None
+    assert who.id == str(ana.id)
+    assert modes == {0o700, 0o600}
+
+
+async def test_a_backup_of_the_first_format_is_restored(
+    settings: Settings, start: Any, story: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    upload = {"key": "uploads/ana/file-0.mp4", "bytes": 3, "sha256": None, "name": "a", "by": "ana"}
+    upload["uploaded_at"] = "2026-01-02T03:04:05+00:00"
+    async with place(tmp_path, settings, "firstkept") as here, place(tmp_path, settings, "firstrestored") as there:
+        async with start(here.settings) as desk:
+            app = desk.application
+            await told_film(desk, story)
+            await backup(folder, bus=app.bus, engine=app.engine, store=app.desk.objects.store)
+        line = json.dumps({"table": "app.upload", "row": upload}) + "\n"
+        (folder / "rows.jsonl.gz").write_bytes(gzip.compress(line.encode()))
+        written = json.loads((folder / "backup.json").read_text())
+        written["format"], written["counts"]["rows"] = 1, 1
+        written["sha256"]["rows"] = hashlib.sha256((folder / "rows.jsonl.gz").read_bytes()).hexdigest()
+        (folder / "backup.json").write_text(json.dumps(written))
+        bus, engine = Bus(there.settings, source="test"), make_engine(there.settings)
+        await bus.connect()
+
+        done = await restore(folder, settings=there.settings, bus=bus, engine=engine)
+
+        beside = await app_rows(engine)
+        await bus.close()
+        await engine.dispose()
+
+    assert done.rows == 1
+    assert {table: len(found) for table, found in beside.items()} == {table: int(table == "upload") for table in KEPT}
 
 
 async def findings(desk: Any, **how: Any) -> list[Finding]:

@@ -1,7 +1,7 @@
 """Back-up and restore: every message with its sequence and time, what the database holds beside them, and the list of objects.
 
 The projection is not in it: it follows from the facts. The objects themselves lie in the store, whose own copies are its operator's;
-after a restore `fsck` says which of them are missing.
+after a restore `fsck` says which of them are missing. Passwords and tokens are in it as hashes, so its files are their owner's alone.
 """
 
 import asyncio
@@ -10,9 +10,10 @@ import gzip
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,40 @@ from heaters_edges.upkeep import give_back, ingest_messages
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from heaters_review_api.accounts.tables import account, audit, token
 from heaters_review_api.db import schema
 from heaters_review_api.ops.messages import kept_messages
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-_TABLES = (schema.upload, schema.upload_session)
-"""What is no fact and outlives a restart; leases expire by themselves."""
+FORMAT = 2
+_READ = (1, FORMAT)
+"""Formats that are restored: the first had of the tables only those of uploads."""
+_TABLES = (schema.upload, schema.upload_session, schema.setting, schema.webhook, account, token, audit)
+"""What is no fact and outlives a restart, each after those that it refers to; sessions and leases expire by themselves."""
+_ROOM = {
+    # Facts name people by the ids of their accounts: of two with one login it is the back-up's that is theirs.
+    str(account): (
+        """
+        DELETE FROM app.account a USING json_populate_recordset(NULL::app.account, CAST(:rows AS json)) kept
+        WHERE a.id <> kept.id AND (a.login = kept.login OR (a.issuer, a.subject) = (kept.issuer, kept.subject))
+        """,
+    ),
+    # What was done here before the restore comes after what is restored.
+    str(audit): (
+        """
+        SELECT setval(seq.name, greatest(nextval(seq.name), (
+            SELECT max(kept.id) FROM json_populate_recordset(NULL::app.audit, CAST(:rows AS json)) kept
+        ))) FROM (SELECT pg_get_serial_sequence('app.audit', 'id') AS name) seq
+        """,
+        """
+        UPDATE app.audit a SET id = DEFAULT FROM json_populate_recordset(NULL::app.audit, CAST(:rows AS json)) kept
+        WHERE a.id = kept.id
+        """,
+    ),
+}
+"""What makes room for rows that are restored, where an installation has begun already."""
+_BATCH = 5000
 
 
 class BadBackup(ValueError):
@@ -74,8 +101,11 @@ async def backup(folder: Path, *, bus: Bus, engine: AsyncEngine, store: S3Store)
     rows = 0
     with _Lines(folder / "rows.jsonl.gz") as lines:
         async with engine.connect() as connection:
+            # As of one moment: no token without its account.
+            await connection.execution_options(isolation_level="REPEATABLE READ")
             for table in _TABLES:
-                for (row,) in await connection.execute(text(f"SELECT row_to_json(t) FROM {table} t")):  # noqa: S608 - our own table names
+                found = await connection.stream(text(f"SELECT row_to_json(t) FROM {table} t"))  # noqa: S608 - our own table names
+                async for (row,) in found:
                     lines.add({"table": str(table), "row": row})
                     rows += 1
     objects = await asyncio.to_thread(_list_objects, folder / "objects.jsonl.gz", store)
@@ -106,24 +136,21 @@ async def restore(folder: Path, *, settings: Settings, bus: Bus, engine: AsyncEn
     if known:
         raise NotEmpty(f"the database holds {known} facts: restore into an empty one")
     await give_back(settings, _messages(folder / "facts.jsonl.gz"))
-    rows = list(_read(folder / "rows.jsonl.gz"))
     async with engine.begin() as connection:
-        for table in _TABLES:
-            mine = [row["row"] for row in rows if row["table"] == str(table)]
-            await connection.execute(
-                text(
-                    f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"  # noqa: S608 - our own table names
-                    " ON CONFLICT DO NOTHING"
-                ),
-                {"rows": json.dumps(mine)},
-            )
+        for table, rows in _batches(folder / "rows.jsonl.gz"):
+            insert = f"""
+                INSERT INTO {table} OVERRIDING SYSTEM VALUE
+                SELECT * FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json)) ON CONFLICT DO NOTHING
+            """  # noqa: S608 - our own table names
+            for statement in (*_ROOM.get(table, ()), insert):
+                await connection.execute(text(statement), {"rows": json.dumps(rows)})
     requests = 0
     async for message in _messages(folder / "requests.jsonl.gz"):
         # Asked twice is asked once: what was admitted before is admitted as the same video.
         await bus.publish_raw(message.subject, message.headers, message.data, stream="INGEST")
         requests += 1
     counts = summary["counts"]
-    return Summary(counts["facts"], requests, len(rows), counts["objects"], summary["last_sequence"])
+    return Summary(counts["facts"], requests, counts["rows"], counts["objects"], summary["last_sequence"])
 
 
 async def refill(*, settings: Settings, engine: AsyncEngine) -> int:
@@ -135,7 +162,7 @@ async def refill(*, settings: Settings, engine: AsyncEngine) -> int:
 
 
 def _require_empty(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise NotEmpty(f"{folder} is not empty: give a new folder")
 
@@ -185,13 +212,20 @@ def _read(path: Path) -> Iterable[Any]:
             yield json.loads(line)
 
 
+def _batches(path: Path) -> Iterator[tuple[str, list[Any]]]:
+    """Rows of one table after the other, as they were kept, not too many at once."""
+    for table, kept in groupby(_read(path), lambda one: str(one["table"])):
+        while table in map(str, _TABLES) and (rows := [one["row"] for one in islice(kept, _BATCH)]):
+            yield table, rows
+
+
 def _read_summary(folder: Path) -> Any:
     try:
         summary = json.loads((folder / "backup.json").read_text())
     except (OSError, ValueError) as problem:
         raise BadBackup(f"{folder} is no whole back-up: {problem}") from problem
-    if not isinstance(summary, dict) or summary.get("format") != FORMAT:
-        raise BadBackup(f"{folder} was written in another format than {FORMAT}")
+    if not isinstance(summary, dict) or summary.get("format") not in _READ:
+        raise BadBackup(f"{folder} was written in another format than {' or '.join(map(str, _READ))}")
     for name, digest in summary["sha256"].items():
         path = folder / f"{Path(name).name}.jsonl.gz"
         if not path.is_file() or _sha256(path) != digest:
@@ -205,9 +239,10 @@ def _sha256(path: Path) -> str:
 
 
 class _Lines:
-    """A compressed file of one JSON value a line."""
+    """A compressed file of one JSON value a line, for its owner's eyes alone."""
 
     def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600)
         self._file = gzip.open(path, "wt", encoding="utf-8")  # noqa: SIM115 - closed by the context that this is
 
     def add(self, value: Any) -> None:
