@@ -9,14 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from heaters_contracts.client import Heaters, Rejected, Unanswered, verify
 from heaters_contracts.ingest import IngestRequest, Options, S3Source, UploadSource, UrlSource
+from heaters_edges.bus import Bus
+from heaters_edges.streams import migrate as migrate_streams
 from heaters_review_api.core.requesters import Terms, objection, terms_of
+from heaters_review_api.db.engine import make_engine
 from heaters_review_api.db.schema import webhook
+from heaters_review_api.ops.backup import backup, restore
 from heaters_review_api.settings import Settings
 from place import place
 from pydantic import SecretStr, ValidationError
@@ -163,12 +168,16 @@ async def apart(migrated: Settings, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 async def told_desk(apart: Settings, start: Callable[[Settings], Any], ear: Ear) -> AsyncIterator[Any]:
+    async with start(telling(apart, ear)) as one:
+        yield one
+
+
+def telling(settings: Settings, ear: Ear) -> Settings:
+    """Settings with terms by which requesters may be told at the ear."""
     terms = {"local": {"webhook_secret": SECRET, "sources": ["films.example"], "videos_per_day": 100000}}
-    settings = apart.model_copy(
+    return settings.model_copy(
         update={"requesters": SecretStr(json.dumps(terms)), "webhook_hosts": (f"127.0.0.1:{ear.port}",)}
     )
-    async with start(settings) as one:
-        yield one
 
 
 async def eventually(look: Callable[[], Any]) -> Any:
@@ -260,6 +269,58 @@ async def test_a_rejection_is_told_at_the_callback_with_its_reason(told_desk: An
         refused["id"],
         unread["id"],
     }
+
+
+async def test_what_was_told_before_a_back_up_is_not_told_again_after_its_restore(
+    migrated: Settings, start: Callable[[Settings], Any], story: Any, ear: Ear, tmp_path: Path
+) -> None:
+    wish = {
+        "source": {"kind": "url", "url": f"https://films.example/{uuid4()}"},
+        "options": {"callback": f"http://127.0.0.1:{ear.port}/hook"},
+    }
+    async with place(tmp_path, migrated, "toldhere") as here, place(tmp_path, migrated, "toldthere") as there:
+        async with start(telling(here.settings, ear)) as desk:
+            one = story(video_id=UUID((await desk.client.post("/api/ingest", json=wish)).json()["video_id"]))
+            one.ready([50])
+            one.told = [told for told in one.told if told.fact.TYPE != "video.requested"]
+            for span in ((0, 50), (50, 300)):
+                one.embedded(one.keyframed(one.exported(one.verdict("approve", *span, key=f"{span}"))))
+                await desk.publish(one)
+                await all_heard(desk)  # the video is done with its last clip only
+                one.told = []
+            before = len(ear.heard)
+            app = desk.application
+            await backup(tmp_path / "backup", bus=app.bus, engine=app.engine, store=app.desk.objects.store)
+        bus, engine = Bus(there.settings, source="test"), make_engine(there.settings)
+        await bus.connect()
+        await restore(tmp_path / "backup", settings=there.settings, bus=bus, engine=engine)
+        await bus.close()
+        await engine.dispose()
+        await migrate_streams(there.settings)
+
+        async with start(telling(there.settings, ear)) as desk:
+            await all_heard(desk)
+            state = (await desk.client.get(f"/api/videos/{one.video_id}")).json()["state"]
+
+    assert state == "done"
+    assert sorted(said["fact"]["type"] for said in ear.taken) == [
+        "clip.embedded",
+        "clip.embedded",
+        "clip.exported",
+        "clip.exported",
+        "segment.scenes_detected",
+        "video.downloaded",
+    ]
+    assert len(ear.heard) == before
+
+
+async def all_heard(desk: Any) -> None:
+    for _ in range(1200):
+        info = await desk.application.bus.jetstream.consumer_info("HEATERS", "webhooks")
+        if info.num_pending == info.num_ack_pending == 0:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("not all was heard")
 
 
 async def test_those_who_do_not_answer_take_no_thread_that_others_need(told_desk: Any, story: Any, ear: Ear) -> None:

@@ -1,7 +1,8 @@
 """Webhooks: requesters are told the milestones of their videos at the address that they named.
 
-The facts come from a durable consumer, so nothing is lost while nobody of us runs; a table remembers what was taken. Each call is
-signed as standardwebhooks.com says: `v1,` and the base64 HMAC-SHA256 of `<id>.<timestamp>.<body>`. The id is the same each time.
+The facts come from a durable consumer, so nothing is lost while nobody of us runs; a table remembers what was taken, for as long as there
+are facts: a stream that is given back is heard from its beginning. Each call is signed as standardwebhooks.com says: `v1,` and the base64
+HMAC-SHA256 of `<id>.<timestamp>.<body>`. The id is the same each time.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from uuid import UUID, uuid5
 import httpx
 from heaters_contracts.addresses import AddressPolicy
 from heaters_contracts.fact import Fact, Told, Unreadable, decode, to_json
-from heaters_contracts.facts import ClipEmbedded, SegmentScenesDetected
+from heaters_contracts.facts import SegmentScenesDetected
 from heaters_contracts.ids import NAMESPACE
 from heaters_edges.bus import FactMessage
 from heaters_edges.failure import Unavailable
@@ -81,8 +82,8 @@ class Call:
 def call_of(told: Told[Fact], video: core.Video, terms: Mapping[str, Terms]) -> Call | None:
     """What a requester is to be told of a fact, or None where it is no milestone, or they do not want to be told.
 
-    The cuts of a segment are a milestone when the video opens for review with them, and a clip's embedding is, too, when the video is
-    done with it: those two are told once a video.
+    The cuts of a segment are a milestone when the video opens for review with them, which is told once a video. A fact's webhook has the
+    same id whatever has become of the video since: the facts are all heard again where their stream was given back.
     """
     url = video.options.callback if video.options else None
     secret = terms_of(video.requester, terms).webhook_secret
@@ -93,8 +94,6 @@ def call_of(told: Told[Fact], video: core.Video, terms: Mapping[str, Terms]) -> 
         if video.state not in (VideoState.IN_REVIEW, VideoState.DONE):
             return None
         id_ = uuid5(NAMESPACE, f"webhook:in_review:{video.id}")
-    elif isinstance(told.fact, ClipEmbedded) and video.state == VideoState.DONE:
-        id_ = uuid5(NAMESPACE, f"webhook:done:{video.id}:{told.id}")
     body = {
         "id": str(id_),
         "at": told.time.isoformat(),
