@@ -29,10 +29,13 @@ const AGAIN_MS = 1500;
 const STATES: readonly ClipState[] = [
   "pending_review",
   "exporting",
+  "exported",
   "embedded",
   "review_skipped",
   "review_archived",
   "export_failed",
+  "keyframe_failed",
+  "embedding_failed",
   "superseded",
 ];
 const ORDERS = { video: "by video", oldest: "oldest first", least_certain: "least certain first" } as const;
