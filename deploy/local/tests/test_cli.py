@@ -155,6 +155,14 @@ def test_a_failure_is_shown_with_its_reason(run, up, film):
     assert "failed: broken.mp4: preprocess: the file has no picture" in output
 
 
+def test_all_failures_are_listed_however_many_pages_they_are(run, up, film):
+    run("ingest", film("broken one.mp4"), film("broken two.mp4"), "--wait")
+
+    code, output = run("failed")
+
+    assert (code, output.count("the file has no picture")) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

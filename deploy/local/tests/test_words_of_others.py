@@ -23,7 +23,7 @@ STAGE = {"stage": "download", "service": "downloader", "paused": True, "reason":
 FOUND = {"model": "m", "strategy": "s", "threshold": 0.9, "looked": 1, "histogram": [], "groups": [{"clips": [CLIP]}]}
 ACCOUNT = {"login": WORDS, "name": WORDS, "roles": [], "signs_in": "", "disabled": False, "locked": False}
 ANSWERS: dict[str, Any] = {
-    "/api/failures": {"items": [FAILURE]},
+    "/api/failures": {"items": [FAILURE], "next": None},
     f"/api/videos/{ID}": VIDEO,
     "/api/search": {"items": [{"clip": CLIP, "similarity": 0.5, "rank": None}], "how": "exact"},
     f"/api/failures/{ID}/retry": {},

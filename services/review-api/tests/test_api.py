@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from heaters_contracts.facts.video import VideoRejected
 
 NIL = "00000000-0000-4000-8000-000000000000"
 
@@ -139,6 +140,46 @@ async def test_what_failed_is_listed_with_its_reason(desk: Any, story: Any) -> N
     assert ours["stage"] == "download"
     assert ours["reason"] == "text/html came instead of a film"
     assert (ours["failure_class"], ours["attempts"], ours["clip_id"]) == ("bad_input", 4, None)
+
+
+async def test_pages_of_what_failed_give_each_once_with_refused_requests_in_their_places(desk: Any, story: Any) -> None:
+    before = (await desk.client.get("/api/failures")).json()["total"]
+    told = []
+    for stage in ("store_master", None, "store_master", "download", None, "store_master"):
+        film = story()
+        if stage is None:
+            refused = VideoRejected(requester="films", request_id=str(film.video_id), reason="no such site")
+            film.say(refused, None, worked_s=None)
+        else:
+            film.failed(stage, film.requested())
+        await desk.publish(film)
+        told.append(str(film.video_id))
+
+    async def pages(count: int, **wish: Any) -> tuple[list[str], int, str | None]:
+        found, page = [], {"next": None}
+        for _ in range(count):
+            cursor = {"cursor": page["next"]} if page["next"] else {}
+            page = (await desk.client.get("/api/failures", params={**wish, **cursor})).json()
+            found += [one["video_id"] for one in page["items"]]
+        return found, page["total"], page["next"]
+
+    everything, total, goes_on = await pages(3, limit=2)
+    masters, of_stage, _ = await pages(2, limit=2, stage="store_master")
+    refused_only, _, _ = await pages(1, limit=2, stage="admission")
+    whole = await pages(1)
+    wrong = [
+        (await desk.client.get("/api/failures", params=params)).status_code
+        for params in ({"stage": "no such\0"}, {"cursor": "nonsense"}, {"limit": 501})
+    ]
+
+    assert everything == told[::-1]
+    assert total == before + 6
+    assert (goes_on is None) == (before == 0)
+    assert [one for one in masters if one in told] == [told[5], told[2], told[0]]
+    assert of_stage >= 3
+    assert refused_only == [told[4], told[1]]
+    assert whole[2] is None
+    assert wrong == [400, 400, 400]
 
 
 async def test_progress_is_shown_as_it_comes(desk: Any, story: Any) -> None:

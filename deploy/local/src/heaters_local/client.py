@@ -250,9 +250,9 @@ class Api:
         """Groups of clips that are nearly the same, and the distribution that the threshold cuts."""
         return cast("Duplicates", self._ask("GET", "/api/search/duplicates", params=wish))
 
-    def failures(self) -> list[Failure]:
-        """What was given up."""
-        return cast("list[Failure]", self._ask("GET", "/api/failures")["items"])
+    def failures(self, *, stage: str | None = None) -> list[Failure]:
+        """All that was given up, by one stage or by any, the newest first."""
+        return list(self._pages("/api/failures", {} if stage is None else {"stage": stage}))
 
     def failure(self, failure_id: str) -> FailureInFull:
         """One failure, with the message that failed."""

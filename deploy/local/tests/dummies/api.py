@@ -129,8 +129,12 @@ class Api(http.server.BaseHTTPRequestHandler):
                 others = [clip for clip in clips.values() if clip["id"] != clip_id and clip["state"] == "embedded"]
                 items = [{"clip": clip, "similarity": 0.75} for clip in others[: int(query["limit"])]]
                 self.answer(200, {"items": items})
-            case ["api", "failures"], _:
-                self.answer(200, {"items": [item for video in videos.values() for item in video["failures_list"]]})
+            case ["api", "failures"], query:  # one failure a page, as above
+                found = [item for video in videos.values() for item in video["failures_list"]]
+                found = [item for item in found if query.get("stage") in (None, item["stage"])]
+                begin = int(query.get("cursor", 0))
+                more = str(begin + 1) if begin + 1 < len(found) else None
+                self.answer(200, {"items": found[begin : begin + 1], "next": more, "total": len(found)})
             case ["api", "progress"], _:
                 running = [video for video in videos.values() if video["state"] == "preprocessing"]
                 items = [{"video_id": video["id"], "stage": "preprocess", "fraction": 0.4} for video in running]

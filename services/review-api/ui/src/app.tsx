@@ -11,7 +11,7 @@ import { GridPage } from "./pages/grid/grid";
 import { ReviewPage } from "./pages/review/review";
 import { useActions } from "./state/actions";
 import { desk } from "./state/desk";
-import { failures, startVideos } from "./state/videos";
+import { failuresInAll, startVideos } from "./state/videos";
 import { live, lostAt, reconnect } from "./state/live";
 import { me, set, settings } from "./state/me";
 import { go, pathOf, route, type Page } from "./state/route";
@@ -96,7 +96,7 @@ export function App() {
 }
 
 function Header({ onHelp, onPalette }: { onHelp: () => void; onPalette: () => void }) {
-  const failed = failures.value.length;
+  const failed = failuresInAll.value;
   const current = route.value.page;
   const nav = useRef<HTMLElement>(null);
   useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [current]);
@@ -109,7 +109,7 @@ function Header({ onHelp, onPalette }: { onHelp: () => void; onPalette: () => vo
         {TABS.map(({ page, title }, n) => (
           <a key={page} class="tab" href={pathOf(page)} data-page={page} aria-current={current === page ? "page" : undefined} title={`${title} (${n + 1})`}>
             {title}
-            {page === "failed" && failed > 0 && <span class="count">{failed}</span>}
+            {page === "failed" && failed > 0 && <span class="count">{failed.toLocaleString("en")}</span>}
           </a>
         ))}
       </nav>

@@ -95,8 +95,7 @@ def _chosen(api: Api, names: tuple[str, ...], everything: bool, stage: str | Non
     if names:
         return [failure_id(api, name) for name in names]
     # A request that was refused at the door has no message to give again.
-    known = [f for f in api.failures() if f["stage"] != "admission"]
-    return [f["id"] for f in known if stage is None or f["stage"] == stage]
+    return [f["id"] for f in api.failures(stage=stage) if f["stage"] != "admission"]
 
 
 def _print(out: Console, failures: list[Failure]) -> None:

@@ -47,13 +47,13 @@ def read_id(order: ClipOrder, cursor: str | None) -> tuple[object, ...] | None:
         raise _wrong(cursor) from None
 
 
-def after_video(sequence: int) -> str:
-    """The cursor that goes on after a video."""
+def after_sequence(sequence: int) -> str:
+    """The cursor that goes on after what stands at this place of the stream."""
     return _write(str(sequence))
 
 
-def read_video(cursor: str | None) -> int | None:
-    """Where a page of videos begins."""
+def read_sequence(cursor: str | None) -> int | None:
+    """Where a page begins whose rows each stand at a place of the stream."""
     if cursor is None:
         return None
     try:

@@ -20,7 +20,7 @@ from heaters_review_api.scores import THRESHOLD
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY
 from heaters_review_api.web.conditions import etag
-from heaters_review_api.web.cursors import after_clip, after_video, read_video
+from heaters_review_api.web.cursors import after_clip, after_sequence, read_sequence
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.problems import Problem
 
@@ -51,12 +51,12 @@ async def list_videos(
     cursor: FromQuery[str | None] = None,
 ) -> views.Videos:
     """Requested videos, the newest first."""
-    found = await desk.queries.videos(limit=limit + 1, before=read_video(cursor))
+    found = await desk.queries.videos(limit=limit + 1, before=read_sequence(cursor))
     page = found[:limit]
     more = len(found) > limit
     return views.Videos(
         items=[views.Video(**views.video_values(one.video, one.clips)) for one in page],
-        next=after_video(page[-1].video.requested_sequence or 0) if more else None,
+        next=after_sequence(page[-1].video.requested_sequence or 0) if more else None,
     )
 
 

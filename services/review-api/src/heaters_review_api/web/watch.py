@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, get
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from heaters_review_api.db.leases import Leases
@@ -19,11 +19,14 @@ from heaters_review_api.glance import Glance, merged
 from heaters_review_api.live import Changes, ProgressBoard, TooSlow
 from heaters_review_api.web import views
 from heaters_review_api.web.auth import ANYBODY, Principal, recognised
+from heaters_review_api.web.cursors import after_sequence, read_sequence
 from heaters_review_api.web.desk import Desk, TheDesk
 from heaters_review_api.web.measures import WATCHERS
 
 _HEARTBEAT_S = 15.0
 _LOOK_S = 0.5
+_ADMISSION = "admission"
+"""What refuses requests, as if it were a stage."""
 _HELLO = b": watching\nretry: 1000\n\n"
 _STILL_HERE = b": still here\n\n"
 Shown = views.Progress | views.Present
@@ -41,11 +44,35 @@ async def me(request: Request[Principal, Any, Any]) -> views.Me:
 
 
 @get("/api/failures", guards=[ANYBODY], tags=["watch"])
-async def failures(desk: TheDesk) -> views.Failures:
+async def failures(
+    desk: TheDesk,
+    stage: Annotated[
+        str | None,
+        QueryParameter(
+            description="only what this stage gave up; `admission` are requests that were refused",
+            pattern="^[a-z_]{1,64}$",
+        ),
+    ] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 500,
+    cursor: FromQuery[str | None] = None,
+) -> views.Failures:
     """What stages gave up and have not done since, and requests that were refused; the newest first."""
-    found = [views.failure_view(failure) for failure in await desk.queries.failures()]
-    found += [views.rejection_view(event) for event in await desk.queries.rejections()]
-    return views.Failures(items=sorted(found, key=lambda failure: failure.at, reverse=True))
+    before, found, total = read_sequence(cursor), [], 0
+    if stage != _ADMISSION:
+        given_up = await desk.queries.failures(stage=stage, before=before, limit=limit + 1)
+        found += [(one.sequence, views.failure_view(one)) for one in given_up]
+        total += await desk.queries.failure_count(stage)
+    if stage in (None, _ADMISSION):
+        refused = await desk.queries.rejections(before=before, limit=limit + 1)
+        found += [(one.sequence, views.rejection_view(one)) for one in refused]
+        total += await desk.queries.rejection_count()
+    found.sort(key=lambda one: one[0], reverse=True)
+    page = found[:limit]
+    return views.Failures(
+        items=[view for _, view in page],
+        next=after_sequence(page[-1][0]) if len(found) > limit else None,
+        total=total,
+    )
 
 
 @get("/api/progress", guards=[ANYBODY], tags=["watch"])

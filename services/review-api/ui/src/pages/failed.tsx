@@ -1,17 +1,20 @@
 // What stages gave up, grouped by stage and reason: one look at what is wrong, one press for all that failed alike.
 
-import { useComputed, useSignal } from "@preact/signals";
+import { computed, useComputed, useSignal } from "@preact/signals";
 import { get, newKey, send } from "../api/client";
-import type { Failure, FailureInFull } from "../api/types";
+import type { Failure, FailureInFull, Failures } from "../api/types";
 import { when } from "../lib/time";
 import { Button, Notice } from "../parts/bits";
 import { Icon } from "../parts/icons";
 import { mayOperate } from "../state/me";
 import { pathOf } from "../state/route";
 import { say } from "../state/toasts";
-import { failures, refreshVideos, videos, videosProblem, videosState } from "../state/videos";
+import { failures, failuresInAll, refreshVideos, videos, videosProblem, videosState } from "../state/videos";
 
 const AT_ONCE = 4;
+
+/** Whether there are more failures than are here. */
+const some = computed(() => failures.value.length < failuresInAll.value);
 
 /** What makes two failures the same: the stage, and the reason without the values that differ. */
 export function kindOf(failure: Failure): string {
@@ -35,7 +38,8 @@ export function FailedPage() {
         <h1>Failed</h1>
         {failures.value.length > 0 && (
           <span class="quiet">
-            {failures.value.length} in {groups.value.length} {groups.value.length === 1 ? "kind" : "kinds"}
+            {some.value ? `the newest ${failures.value.length} of ${failuresInAll.value.toLocaleString("en")}` : failures.value.length} in {groups.value.length}{" "}
+            {groups.value.length === 1 ? "kind" : "kinds"}
           </span>
         )}
       </header>
@@ -54,6 +58,17 @@ export function FailedPage() {
       ))}
     </main>
   );
+}
+
+/** All failures of the same kind as one, also those that are not here. */
+async function allLike(one: Failure): Promise<Failure[]> {
+  const found: Failure[] = [];
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page: Failures = await get<Failures>("/api/failures", { stage: one.stage, cursor });
+    found.push(...page.items.filter((other) => kindOf(other) === kindOf(one)));
+    cursor = page.next;
+  }
+  return found;
 }
 
 async function onAll(all: readonly Failure[], what: "retry" | "discard"): Promise<void> {
@@ -79,7 +94,10 @@ function Group({ failures: all }: { failures: readonly Failure[] }) {
   const busy = useSignal(false);
   const act = (what: "retry" | "discard") => (): void => {
     busy.value = true;
-    void onAll(all, what).finally(() => (busy.value = false));
+    void (some.value ? allLike(first) : Promise.resolve(all))
+      .then((found) => onAll(found, what))
+      .catch((error: Error) => say("failed", error.message))
+      .finally(() => (busy.value = false));
   };
   return (
     <details class="fold" open={all.length === 1}>
@@ -87,14 +105,14 @@ function Group({ failures: all }: { failures: readonly Failure[] }) {
         <Icon name="failed" class="bad" />
         <b>{first.stage.replaceAll("_", " ")}</b>
         <span class="why">{first.reason}</span>
-        <span class="count">{all.length}</span>
+        <span class="count">{some.value ? `${all.length} here` : all.length}</span>
         <Icon name="down" />
       </summary>
       <div class="fold-body">
-        {mayOperate.value && first.stage !== "admission" && all.length > 1 && (
+        {mayOperate.value && first.stage !== "admission" && (all.length > 1 || some.value) && (
           <div class="row">
-            <Button icon="retry" label={`Retry all ${all.length}`} disabled={busy.value} onPress={act("retry")} />
-            <Button kind="quiet" label="Discard all" disabled={busy.value} onPress={act("discard")} />
+            <Button icon="retry" label={some.value ? "Retry all of this kind" : `Retry all ${all.length}`} disabled={busy.value} onPress={act("retry")} />
+            <Button kind="quiet" label={some.value ? "Discard all of this kind" : "Discard all"} disabled={busy.value} onPress={act("discard")} />
           </div>
         )}
         {all.map((failure) => (

@@ -19,7 +19,9 @@ export const videos = signal<readonly Video[]>([]);
 export const nextVideos = signal<string | null>(null);
 export const videosState = signal<"loading" | "ready" | "failed">("loading");
 export const videosProblem = signal("");
+/** What was given up, the newest; there may be more. */
 export const failures = signal<readonly Failure[]>([]);
+export const failuresInAll = signal(0);
 export const progress = signal<readonly Progress[]>([]);
 export const stages = signal<readonly Stage[]>([]);
 
@@ -37,6 +39,7 @@ async function refresh(): Promise<void> {
     videos.value = page.items;
     nextVideos.value = page.next;
     failures.value = failed.items;
+    failuresInAll.value = failed.total;
     videosState.value = "ready";
   } catch (error) {
     videosProblem.value = error instanceof Error ? error.message : String(error);

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from heaters_review_api.core import tables as core
 from heaters_review_api.db import schema
@@ -13,6 +13,7 @@ from heaters_review_api.db.rows import to_row
 
 _v, _e, _f, _c, _s = schema.video.c, schema.event.c, schema.failure.c, schema.clip.c, schema.segment.c
 _m = schema.message.c
+_REJECTED = (_v.requested_sequence.is_(None), _v.rejected_reason.is_not(None), _e.type == "video.rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,17 @@ class HistoryReads(Reads):
         )
         return [Change(*row) for row in await self._all(query)]
 
-    async def failures(self, *, video_id: UUID | None = None, limit: int = 500) -> list[core.Failure]:
-        """Open failures, the newest first."""
-        query = select(schema.failure).where(_f.open)
-        if video_id is not None:
-            query = query.where(_f.video_id == video_id)
+    async def failures(self, *, limit: int, stage: str | None = None, before: int | None = None) -> list[core.Failure]:
+        """Open failures, of one stage or of all, the newest first; with `before`, those told before this sequence."""
+        query = select(schema.failure).where(*_failed(stage))
+        if before is not None:
+            query = query.where(_f.sequence < before)
         return [to_row(core.Failure, row) for row in await self._all(query.order_by(_f.sequence.desc()).limit(limit))]
+
+    async def failure_count(self, stage: str | None = None) -> int:
+        """How many failures are open, of one stage or of all."""
+        query = select(func.count()).select_from(schema.failure).where(*_failed(stage))
+        return int((await self._all(query))[0][0])
 
     async def failure(self, failure_id: UUID) -> core.Failure | None:
         """One failure, open or not."""
@@ -118,17 +124,23 @@ class HistoryReads(Reads):
         """What people said of whole stages."""
         return [to_row(core.Stage, row) for row in await self._all(select(schema.stage))]
 
-    async def rejections(self, *, limit: int = 100) -> list[core.Event]:
-        """Requests that were refused and not asked again better, the newest first."""
-        query = (
-            select(schema.event)
-            .join(schema.video, _v.id == _e.video_id)
-            .where(_v.requested_sequence.is_(None), _v.rejected_reason.is_not(None), _e.type == "video.rejected")
-            .order_by(_e.sequence.desc())
-        )
-        return [to_row(core.Event, row) for row in await self._all(query.limit(limit))]
+    async def rejections(self, *, limit: int, before: int | None = None) -> list[core.Event]:
+        """Requests that were refused and not asked again better, the newest first; with `before`, those told before this sequence."""
+        query = select(schema.event).join(schema.video, _v.id == _e.video_id).where(*_REJECTED)
+        if before is not None:
+            query = query.where(_e.sequence < before)
+        return [to_row(core.Event, row) for row in await self._all(query.order_by(_e.sequence.desc()).limit(limit))]
+
+    async def rejection_count(self) -> int:
+        """How many requests were refused and not asked again better."""
+        query = select(func.count()).select_from(schema.event).join(schema.video, _v.id == _e.video_id)
+        return int((await self._all(query.where(*_REJECTED)))[0][0])
 
     async def unreadable(self) -> int:
         """How many messages are kept that nobody here understands."""
         m = schema.message
         return int((await self._all(select(func.count()).select_from(m).where(m.c.unreadable.is_not(None))))[0][0])
+
+
+def _failed(stage: str | None) -> list[ColumnElement[bool]]:
+    return [_f.open] if stage is None else [_f.open, _f.stage == stage]

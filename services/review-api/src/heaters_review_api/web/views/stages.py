@@ -24,9 +24,11 @@ class FailureInFull(Struct, frozen=True, kw_only=True):
 
 
 class Failures(Struct, frozen=True, kw_only=True):
-    """Open ones, the newest first."""
+    """A page of open ones, the newest first, and how many there are in all."""
 
     items: list[Failure]
+    next: str | None
+    total: int
 
 
 class Said(Struct, frozen=True, kw_only=True):
