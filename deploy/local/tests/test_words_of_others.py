@@ -18,7 +18,13 @@ FAILURE = {"id": ID, "video_id": ID, "stage": "download", "reason": WORDS, "fail
 REFUSED = {**FAILURE, "stage": "admission", "failure_class": "bad_input"}
 CLIP = {"id": ID, "video_id": ID, "start": 0, "end": 9, "state": "embedded", "tags": [WORDS]}
 EVENT = {"segment": None, "clip_id": None, "seconds": None, "at": "2026-01-01T00:00:00Z", "type": "stage.failed"}
-VIDEO = {"id": ID, "title": WORDS, "events": [{**EVENT, "by": None, "note": WORDS}]}
+VIDEO = {
+    "id": ID,
+    "title": WORDS,
+    "events": [{**EVENT, "by": None, "note": WORDS}],
+    "clips_next": None,
+    "events_next": None,
+}
 STAGE = {"stage": "download", "service": "downloader", "paused": True, "reason": WORDS}
 FOUND = {"model": "m", "strategy": "s", "threshold": 0.9, "looked": 1, "histogram": [], "groups": [{"clips": [CLIP]}]}
 ACCOUNT = {"login": WORDS, "name": WORDS, "roles": [], "signs_in": "", "disabled": False, "locked": False}
@@ -111,7 +117,7 @@ def test_the_doctor_looks_at_a_folder_that_is_yet_to_be_made(api: None, tmp_path
 def test_the_doctor_finds_no_harm_in_requests_that_were_refused(
     api: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failures: list[Any], said: str
 ) -> None:
-    monkeypatch.setitem(ANSWERS, "/api/failures", {"items": failures})
+    monkeypatch.setitem(ANSWERS, "/api/failures", {"items": failures, "next": None})
     monkeypatch.setitem(ANSWERS, "/api/stages", {"items": []})
     monkeypatch.setitem(ANSWERS, "/api/doctor", {"items": []})
 

@@ -75,9 +75,11 @@ def look(video: dict[str, Any]) -> dict[str, Any]:
         **video,
         "cuts": [{"frame": start, "kind": "hard", "confidence": 0.9, "extent": None} for start, _ in SPANS[1:]],
         "clips_list": [clip for clip in clips.values() if clip["video_id"] == video["id"]],
+        "clips_next": None,
         "stages": {"download": {"seconds": 0.25, "jobs": 1}, "preprocess": {"seconds": 1.5, "jobs": 2}},
         "waiting_s": 0.125,
         "events": [],
+        "events_next": None,
     }
 
 
