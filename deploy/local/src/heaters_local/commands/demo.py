@@ -40,7 +40,9 @@ def demo(home: Home, video: str | None, once: bool, patience_s: float, table: Pa
         said(out, f"review page: {api.page}")
         what = video or str(_sample(out, home))
         began_s = time.monotonic()
-        asked = submit(api, out, what, lane="interactive", request_id=f"demo-{uuid.uuid4()}")
+        # Each time from the beginning: what has the same bytes as an earlier one would be linked to it, and show nothing.
+        options = {"process_again": True}
+        asked = submit(api, out, what, lane="interactive", options=options, request_id=f"demo-{uuid.uuid4()}")
         said(out, f"video {asked['video_id']}: {what}")
         seen = watch(out, follow(api, asked["video_id"], until=in_review, patience_s=patience_s))
         said(out, f"in review after {time.monotonic() - began_s:.1f} s: {len(current(seen))} clips")
